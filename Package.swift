@@ -1,0 +1,172 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+// One executable, layers below it. A target may depend on lower layers only; the tidy test checks
+// every edge of this manifest against the order of the folders under Sources.
+
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let testSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+func library(_ layer: String, _ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)",
+    swiftSettings: swiftSettings)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "Sources/Executables/\(name)",
+    swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    swiftSettings: testSettings)
+}
+
+let package = Package(
+  name: "s3storage",
+  products: [.executable(name: "s3storage", targets: ["s3storage"])],
+  targets: [
+    // C
+    .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL"),
+    .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
+    .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
+    .systemLibrary(name: "CExpat", path: "Sources/C/CExpat"),
+    .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+    .target(name: "CPlatform", path: "Sources/C/CPlatform"),
+
+    // Base
+    library("Base", "Base", []),
+    library("Base", "Runtime", ["Base", "CPlatform"]),
+    library("Base", "Telemetry", ["Base"]),
+
+    // Wrappers
+    library("Wrappers", "Crypto", ["Base", "COpenSSL"]),
+    library("Wrappers", "ISAL", ["Base", "CISAL", "CPlatform"]),
+    library("Wrappers", "Disk", ["Base", "Runtime", "CPlatform"]),
+    library("Wrappers", "SQLite", ["Base", "CSQLite"]),
+    library("Wrappers", "XML", ["Base", "CExpat"]),
+    library("Wrappers", "Compression", ["Base", "CZstd"]),
+    library("Wrappers", "HTTPServer", ["Base", "Runtime", "CPlatform", "COpenSSL"]),
+
+    // Domain
+    library("Domain", "Erasure", ["Base", "ISAL"]),
+    library("Domain", "Checksums", ["Base", "Crypto", "ISAL"]),
+    library("Domain", "Sealing", ["Base", "Crypto"]),
+    library("Domain", "Placement", ["Base"]),
+    library("Domain", "Signing", ["Base", "Crypto"]),
+    library("Domain", "S3Wire", ["Base", "Checksums", "XML"]),
+
+    // Engines
+    library(
+      "Engines", "ChunkStore",
+      ["Base", "Runtime", "Telemetry", "Disk", "Crypto", "ISAL", "Erasure"]),
+    library("Engines", "Metadata", ["Base", "Runtime", "Telemetry"]),
+
+    // Adapters
+    library("Adapters", "MetadataSQLite", ["Base", "Runtime", "Telemetry", "Metadata", "SQLite"]),
+
+    // Services
+    library("Services", "Access", ["Base", "Crypto", "Metadata", "Sealing", "Signing"]),
+    library(
+      "Services", "ObjectEngine",
+      [
+        "Base", "Runtime", "Telemetry", "Checksums", "ChunkStore", "Compression", "Crypto",
+        "Erasure", "Metadata", "Placement", "Sealing",
+      ]),
+    library(
+      "Services", "Cluster",
+      [
+        "Base", "Runtime", "Telemetry", "ChunkStore", "Crypto", "Erasure", "Metadata",
+        "ObjectEngine", "Placement", "Sealing",
+      ]),
+
+    // Edges
+    library(
+      "Edges", "S3API",
+      [
+        "Base", "Runtime", "Telemetry", "Access", "Checksums", "Crypto", "HTTPServer", "Metadata",
+        "ObjectEngine", "S3Wire", "Signing",
+      ]),
+    library(
+      "Edges", "FilesAPI",
+      [
+        "Base", "Runtime", "Telemetry", "Access", "Checksums", "Crypto", "HTTPServer", "Metadata",
+        "ObjectEngine",
+      ]),
+    library(
+      "Edges", "AdminAPI",
+      [
+        "Base", "Runtime", "Telemetry", "Access", "Cluster", "Crypto", "HTTPServer", "Metadata",
+        "ObjectEngine", "Signing",
+      ]),
+
+    // Executables
+    executable(
+      "s3storage",
+      [
+        "Base", "Runtime", "Telemetry", "Access", "AdminAPI", "ChunkStore", "Cluster", "Crypto",
+        "Disk", "Erasure", "FilesAPI", "HTTPServer", "Metadata", "MetadataSQLite", "ObjectEngine",
+        "Placement", "S3API", "Sealing", "Signing",
+      ]),
+    executable(
+      "s3storage-bench",
+      ["Base", "Runtime", "Checksums", "Crypto", "Disk", "ISAL", "Erasure", "Sealing"]),
+
+    // Tests
+    .target(
+      name: "TestSupport",
+      dependencies: ["Base", "Runtime", "Disk", "CPlatform"],
+      path: "Tests/TestSupport", swiftSettings: testSettings),
+    tests("Base", ["Base", "TestSupport"]),
+    tests("Runtime", ["Runtime", "Base", "TestSupport"]),
+    tests("Telemetry", ["Telemetry", "Base"]),
+    tests("Crypto", ["Crypto", "Base"]),
+    tests("ISAL", ["ISAL", "Base", "TestSupport"]),
+    tests("Disk", ["Disk", "Base", "Runtime", "TestSupport"]),
+    tests("SQLite", ["SQLite", "Base", "TestSupport"]),
+    tests("XML", ["XML", "Base"]),
+    tests("Compression", ["Compression", "Base"]),
+    tests("HTTPServer", ["HTTPServer", "Base", "Runtime", "TestSupport"]),
+    tests("Erasure", ["Erasure", "Base", "TestSupport"]),
+    tests("Checksums", ["Checksums", "Base"]),
+    tests("Sealing", ["Sealing", "Base", "Crypto"]),
+    tests("Placement", ["Placement", "Base"]),
+    tests("Signing", ["Signing", "Base", "Crypto"]),
+    tests("S3Wire", ["S3Wire", "Base", "Checksums"]),
+    tests(
+      "ChunkStore",
+      ["ChunkStore", "Base", "Runtime", "Crypto", "Disk", "Erasure", "ISAL", "TestSupport"]),
+    tests("Metadata", ["Metadata", "MetadataSQLite", "Base", "Runtime", "SQLite", "TestSupport"]),
+    tests("Access", ["Access", "Base", "Metadata", "MetadataSQLite", "Signing", "TestSupport"]),
+    tests(
+      "ObjectEngine",
+      [
+        "ObjectEngine", "Base", "Runtime", "Checksums", "ChunkStore", "Cluster", "Crypto", "Disk",
+        "Erasure", "Metadata", "MetadataSQLite", "Placement", "Sealing", "TestSupport",
+      ]),
+    tests(
+      "S3API",
+      ["S3API", "Base", "Runtime", "Access", "HTTPServer", "S3Wire", "Signing", "TestSupport"]),
+    tests("FilesAPI", ["FilesAPI", "Base", "Runtime", "HTTPServer", "TestSupport"]),
+    tests("Tidy", []),
+  ]
+)

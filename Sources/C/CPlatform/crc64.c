@@ -1,0 +1,1 @@
+#include "platform_crc64.h"
