@@ -1,1 +1,24 @@
+#define _GNU_SOURCE 1
 #include "platform_memory.h"
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/random.h>
+
+int platform_random(void *bytes, size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    ssize_t got = getrandom((char *)bytes + done, count - done, 0);
+    if (got > 0) done += (size_t)got;
+    else if (errno != EINTR) return -1;
+  }
+  return 0;
+}
+
+void platform_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas) {
+  mallopt(M_TRIM_THRESHOLD, trim_threshold);
+  mallopt(M_MMAP_THRESHOLD, mmap_threshold);
+  mallopt(M_ARENA_MAX, arenas);
+}

@@ -1,3 +1,15 @@
 #ifndef S3STORAGE_PLATFORM_MEMORY_H
 #define S3STORAGE_PLATFORM_MEMORY_H
+#include <stddef.h>
+
+/* Fills the run from getrandom(2), which the importer hides behind _GNU_SOURCE; 0 on success. */
+int platform_random(void *bytes, size_t count);
+
+/* pthread_setname_np(3) for the calling thread: _GNU_SOURCE again. */
+void platform_name_thread(const char *name);
+
+/* mallopt(3): its constants are macros that the importer does not see. Sets how many bytes of
+   free memory the allocator keeps, and from which size on it maps. */
+void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas);
+
 #endif

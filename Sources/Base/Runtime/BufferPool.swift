@@ -1,0 +1,143 @@
+import Base
+import Synchronization
+
+/// The one budget for the memory of transfers, handed out as buffers of one size class each.
+///
+/// A task that asks for more than is free waits in line; buffers come back by `release`. Freed
+/// buffers are kept for reuse up to the budget and dropped by `trim`.
+public final class BufferPool: Sendable {
+  private struct Waiter {
+    let id: UInt64
+    let count: Int
+    let continuation: CheckedContinuation<Void, any Error>
+  }
+
+  private struct State {
+    var used = 0
+    var cached = 0
+    var nextWaiter: UInt64 = 0
+    var waiters: [Waiter] = []
+    /// Asked for and not in line yet; true once cancelled meanwhile.
+    var arriving: [UInt64: Bool] = [:]
+    var free: [Int: [AlignedBuffer]] = [:]
+  }
+
+  /// Bytes that all outstanding buffers together may have.
+  public let limit: Int
+  /// Bytes that freed buffers kept for reuse may have.
+  public let cacheLimit: Int
+  private let state = Mutex(State())
+
+  /// Makes a pool that lends at most `limit` bytes and keeps at most `cacheLimit` for reuse.
+  public init(limit: Int, cacheLimit: Int) {
+    self.limit = limit
+    self.cacheLimit = min(limit, cacheLimit)
+  }
+
+  /// Bytes lent now.
+  public var used: Int { state.withLock { $0.used } }
+
+  /// A buffer of at least `count` bytes; waits until the budget allows it, first come first
+  /// served. Throws `CancellationError` when the task is cancelled while it waits.
+  ///
+  /// Precondition: `count` is at most `limit`.
+  public func acquire(_ count: Int) async throws -> AlignedBuffer {
+    let size = ByteCount.roundUp(count, to: AlignedBuffer.alignment)
+    precondition(size <= limit, "a single buffer larger than the budget")
+    if !reserveNow(size) { try await wait(for: size) }
+    return takeCached(size) ?? AlignedBuffer(count: size)
+  }
+
+  /// A buffer of at least `count` bytes when the budget has it at once and nobody waits.
+  ///
+  /// `keeping` bytes of the budget are left for others.
+  public func tryAcquire(_ count: Int, keeping: Int = 0) -> AlignedBuffer? {
+    let size = ByteCount.roundUp(count, to: AlignedBuffer.alignment)
+    guard reserveNow(size, keeping: keeping) else { return nil }
+    return takeCached(size) ?? AlignedBuffer(count: size)
+  }
+
+  /// Gives a buffer back. The caller must not touch it any more.
+  public func release(_ buffer: AlignedBuffer) {
+    let woken = state.withLock { state -> [Waiter] in
+      state.used -= buffer.count
+      if state.cached + buffer.count <= cacheLimit {
+        state.cached += buffer.count
+        state.free[buffer.count, default: []].append(buffer)
+      }
+      return Self.admit(&state, limit: limit)
+    }
+    for waiter in woken { waiter.continuation.resume() }
+  }
+
+  /// Frees the buffers kept for reuse.
+  public func trim() {
+    state.withLock { state in
+      state.free = [:]
+      state.cached = 0
+    }
+  }
+
+  private func reserveNow(_ size: Int, keeping: Int = 0) -> Bool {
+    state.withLock { state in
+      guard state.waiters.isEmpty, state.used + size + keeping <= limit else { return false }
+      state.used += size
+      return true
+    }
+  }
+
+  private func takeCached(_ size: Int) -> AlignedBuffer? {
+    state.withLock { state in
+      guard let buffer = state.free[size]?.popLast() else { return nil }
+      state.cached -= size
+      return buffer
+    }
+  }
+
+  private func wait(for size: Int) async throws {
+    let id = state.withLock { state in
+      state.nextWaiter += 1
+      state.arriving[state.nextWaiter] = false
+      return state.nextWaiter
+    }
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        enqueue(Waiter(id: id, count: size, continuation: continuation))
+      }
+    } onCancel: {
+      cancel(id)
+    }
+  }
+
+  private func enqueue(_ waiter: Waiter) {
+    let (woken, isCancelled) = state.withLock { state -> ([Waiter], Bool) in
+      if state.arriving.removeValue(forKey: waiter.id) == true { return ([], true) }
+      state.waiters.append(waiter)
+      return (Self.admit(&state, limit: limit), false)
+    }
+    if isCancelled { waiter.continuation.resume(throwing: CancellationError()) }
+    for admitted in woken { admitted.continuation.resume() }
+  }
+
+  private func cancel(_ id: UInt64) {
+    let (removed, woken) = state.withLock { state -> (Waiter?, [Waiter]) in
+      if state.arriving[id] != nil { state.arriving[id] = true }
+      // One that is neither arriving nor in line was admitted: it has its buffer.
+      guard let index = state.waiters.firstIndex(where: { $0.id == id }) else { return (nil, []) }
+      let waiter = state.waiters.remove(at: index)
+      return (waiter, Self.admit(&state, limit: limit))
+    }
+    removed?.continuation.resume(throwing: CancellationError())
+    for waiter in woken { waiter.continuation.resume() }
+  }
+
+  /// Takes from the front of the line whoever fits now; the front is never overtaken.
+  private static func admit(_ state: inout State, limit: Int) -> [Waiter] {
+    var admitted: [Waiter] = []
+    while let first = state.waiters.first, state.used + first.count <= limit {
+      state.used += first.count
+      admitted.append(state.waiters.removeFirst())
+    }
+    return admitted
+  }
+}

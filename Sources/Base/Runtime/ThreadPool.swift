@@ -1,0 +1,109 @@
+import CPlatform
+import Glibc
+
+/// Threads for work that may block: files, `fsync`, SQL, and long computations.
+///
+/// It is a `TaskExecutor`: `withTaskExecutorPreference(pool) { … }` or `pool.run { … }` moves a
+/// piece of work there. Jobs start in the order they were enqueued. The threads live as long as
+/// the process; a pool is made once and never closed.
+@safe
+public final class ThreadPool: TaskExecutor, @unchecked Sendable {
+  /// The name that its threads carry in a profile, at most 15 bytes.
+  public let name: String
+  /// How many threads it has.
+  public let threadCount: Int
+
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+  // Both are guarded by `mutex`.
+  private var jobs: [UnownedJob] = []
+  private var head = 0
+  private var idle = 0
+
+  /// Starts `threadCount` threads.
+  ///
+  /// Precondition: `threadCount` is positive.
+  public init(name: String, threadCount: Int) {
+    precondition(threadCount > 0, "a pool has threads")
+    self.name = name
+    self.threadCount = threadCount
+    unsafe mutex = .allocate(capacity: 1)
+    unsafe condition = .allocate(capacity: 1)
+    unsafe pthread_mutex_init(mutex, nil)
+    unsafe pthread_cond_init(condition, nil)
+    jobs.reserveCapacity(256)
+    for _ in 0..<threadCount { start() }
+  }
+
+  deinit {
+    // A thread holds its pool for ever, so this can only be a pool whose threads never started.
+    unsafe condition.deallocate()
+    unsafe mutex.deallocate()
+  }
+
+  /// Queues a job for the next free thread.
+  public func enqueue(_ job: consuming ExecutorJob) {
+    let unowned = UnownedJob(job)
+    unsafe pthread_mutex_lock(mutex)
+    jobs.append(unowned)
+    let wake = idle > 0
+    unsafe pthread_mutex_unlock(mutex)
+    if wake { unsafe pthread_cond_signal(condition) }
+  }
+
+  /// Runs `body` on one of the threads and returns what it returns.
+  public func run<R: Sendable, E: Error>(
+    _ body: @Sendable () throws(E) -> R
+  ) async throws(E) -> sending R {
+    let result: Result<R, E> = await withTaskExecutorPreference(self) {
+      await Self.call(body)
+    }
+    return try result.get()
+  }
+
+  @concurrent
+  private static func call<R: Sendable, E: Error>(
+    _ body: @Sendable () throws(E) -> R
+  ) async -> Result<R, E> {
+    do throws(E) { return .success(try body()) } catch { return .failure(error) }
+  }
+
+  private func start() {
+    let retained = unsafe Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let status = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        let pool = unsafe Unmanaged<ThreadPool>.fromOpaque(argument).takeRetainedValue()
+        unsafe platform_name_thread(pool.name)
+        pool.work()
+        return nil
+      }, retained.toOpaque())
+    precondition(status == 0, "no thread can be started")
+    pthread_detach(thread)
+  }
+
+  private func work() {
+    let executor = unsafe asUnownedTaskExecutor()
+    while true {
+      unsafe pthread_mutex_lock(mutex)
+      while head == jobs.count {
+        idle += 1
+        unsafe pthread_cond_wait(condition, mutex)
+        idle -= 1
+      }
+      let job = jobs[head]
+      head += 1
+      if head == jobs.count {
+        jobs.removeAll(keepingCapacity: true)
+        head = 0
+      } else if head >= 1024 {
+        jobs.removeFirst(head)
+        head = 0
+      }
+      unsafe pthread_mutex_unlock(mutex)
+      unsafe job.runSynchronously(on: executor)
+    }
+  }
+}
