@@ -1,0 +1,71 @@
+# Everything a newcomer needs: `make run`, `make test`. See README.md.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build run test test-swift test-system check format bench coverage deps deps-test clean
+
+SWIFT ?= swift
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev
+TEST_PACKAGES := curl s3cmd python3-venv e2fsprogs util-linux
+BENCH_PACKAGES := wrk nginx-light curl
+
+# $(call install,PACKAGES): installs what is missing, and costs nothing when nothing is.
+install = @missing=$$(for p in $(1); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null \
+	| grep -qx installed || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "installing" $$missing; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing \
+	    >/dev/null; fi
+
+deps:
+	$(call install,$(BUILD_PACKAGES))
+
+deps-test: deps .venv/installed
+	$(call install,$(TEST_PACKAGES))
+
+.venv/installed: Tests/System/requirements.txt
+	$(call install,python3-venv)
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+build: deps
+	$(SWIFT) build -c release --product s3storage
+
+run: build
+	exec .build/release/s3storage serve --data-dir ./data
+
+test: test-swift test-system
+
+test-swift: deps-test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --disable-xctest
+
+test-system: deps-test
+	$(SWIFT) build --product s3storage
+	.venv/bin/python -m pytest Tests/System -q
+
+check: deps
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	$(SWIFT) package dump-package > .build/package.json
+	python3 scripts/tidy.py --self-test
+	python3 scripts/tidy.py
+	$(SWIFT) build --build-tests
+
+format:
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests
+
+bench: build
+	$(call install,$(BENCH_PACKAGES))
+	$(SWIFT) build -c release --product s3storage-bench
+	python3 bench/run.py
+
+coverage: deps-test
+	$(SWIFT) test --disable-xctest --enable-code-coverage
+	python3 scripts/coverage.py
+
+clean:
+	rm -rf .build .venv
