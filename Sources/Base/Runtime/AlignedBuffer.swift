@@ -71,6 +71,16 @@ public final class AlignedBuffer: @unchecked Sendable {
     }
   }
 
+  /// Moves the bytes of `range` to `offset`; both may overlap. Precondition: both lie in the buffer.
+  public func move(_ range: Range<Int>, to offset: Int) {
+    unsafe withBytes(range) { from in
+      unsafe withMutableBytes(offset..<offset + range.count) { to in
+        guard let target = to.baseAddress, let source = from.baseAddress else { return }
+        unsafe memmove(target, source, from.count)
+      }
+    }
+  }
+
   /// Sets the bytes of `range` to zero. Precondition: `range` lies in the buffer.
   public func zero(_ range: Range<Int>) {
     unsafe withMutableBytes(range) { target in

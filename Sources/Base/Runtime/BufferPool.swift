@@ -42,7 +42,7 @@ public final class BufferPool: Sendable {
   ///
   /// Precondition: `count` is at most `limit`.
   public func acquire(_ count: Int) async throws -> AlignedBuffer {
-    let size = ByteCount.roundUp(count, to: AlignedBuffer.alignment)
+    let size = Self.sizeClass(count)
     precondition(size <= limit, "a single buffer larger than the budget")
     if !reserveNow(size) { try await wait(for: size) }
     return takeCached(size) ?? AlignedBuffer(count: size)
@@ -52,7 +52,7 @@ public final class BufferPool: Sendable {
   ///
   /// `keeping` bytes of the budget are left for others.
   public func tryAcquire(_ count: Int, keeping: Int = 0) -> AlignedBuffer? {
-    let size = ByteCount.roundUp(count, to: AlignedBuffer.alignment)
+    let size = Self.sizeClass(count)
     guard reserveNow(size, keeping: keeping) else { return nil }
     return takeCached(size) ?? AlignedBuffer(count: size)
   }
@@ -76,6 +76,15 @@ public final class BufferPool: Sendable {
       state.free = [:]
       state.cached = 0
     }
+  }
+
+  /// The size that is lent for `count` bytes: few distinct ones, so that freed buffers fit again,
+  /// and at most a quarter larger than asked for (but for the smallest).
+  static func sizeClass(_ count: Int) -> Int {
+    let least = max(count, AlignedBuffer.alignment)
+    let power = 1 << (Int.bitWidth - 1 - least.leadingZeroBitCount)
+    let step = max(power / 4, AlignedBuffer.alignment)
+    return ByteCount.roundUp(least, to: step)
   }
 
   private func reserveNow(_ size: Int, keeping: Int = 0) -> Bool {

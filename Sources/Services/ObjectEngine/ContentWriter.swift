@@ -1,0 +1,211 @@
+import Base
+import Checksums
+import ChunkStore
+import Erasure
+import Metadata
+import Runtime
+import Sealing
+
+/// What becomes of the content of a write.
+struct ContentPlan: Sendable {
+  /// Whether content up to the inline limit goes into metadata.
+  var allowsInline: Bool
+  /// Checksums to compute.
+  var algorithms: [ChecksumAlgorithm]
+  /// The most bytes that are taken.
+  var maximumSize: Int64
+}
+
+/// Content that is durable in the stores, or sealed and ready to be durable in metadata.
+struct WrittenContent: Sendable {
+  var digests: ContentDigests
+  var content: ObjectCommit.Content
+}
+
+/// Reads a source to its end and writes what it gives as one extent or inline.
+///
+/// Small content takes one pass; what fills more than a stripe goes through three lanes that work
+/// side by side: digests, sealing and coding, and storing.
+struct ContentWriter {
+  let engine: ObjectEngine
+  let plan: ContentPlan
+  /// Looks at the digests before anything is made durable; throws to refuse the content.
+  let check: (ContentDigests) throws -> Void
+  /// Describes the content for the chunks' sealed descriptor.
+  let describe: (ContentDigests) -> ExtentDescriptor
+
+  private var configuration: EngineConfiguration { engine.configuration }
+  private var scheme: ErasureScheme { configuration.scheme }
+  private var stripePlaintext: Int { scheme.data * 4 * SegmentLayout.plaintextByteCount }
+
+  func write(_ original: some ObjectSource) async throws -> WrittenContent {
+    let source = PeekingSource(original)
+    let expected = source.expectedLength
+    if let expected, expected > plan.maximumSize {
+      throw EngineError.tooLarge(limit: plan.maximumSize)
+    }
+    let firstLength = Int(min(expected ?? Int64(stripePlaintext), Int64(stripePlaintext)))
+    let isKnownSmall = plan.allowsInline && firstLength <= configuration.inlineLimit
+    if isKnownSmall && expected != nil { return try await writeInline(source, firstLength) }
+    let layout = layout(plaintextLength: firstLength)
+    let buffer = try await engine.buffers.stripe(layout.byteCount)
+    let count = try await source.fill(buffer.memory, limit: firstLength)
+    let isWhole = try await isAtEnd(source, after: Int64(count), isShort: count < firstLength)
+    let first = PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isWhole)
+    guard isWhole else { return try await writeStreaming(first, source) }
+    if plan.allowsInline && count <= configuration.inlineLimit {
+      let hasher = ContentHasher(algorithms: plan.algorithms)
+      hasher.update(buffer.memory, 0..<count)
+      return try seal(buffer.memory, count, digests: hasher.finish())
+    }
+    return try await writeSingle(first)
+  }
+
+  /// A layout for stripes of at most so much plaintext.
+  private func layout(plaintextLength: Int) -> StripeLayout {
+    let stored = SegmentLayout.storedByteCount(plaintext: plaintextLength)
+    return StripeLayout(
+      scheme: scheme,
+      blockLength: StripeLayout.blockLength(stored: stored, scheme: scheme),
+      plaintextLength: plaintextLength)
+  }
+
+  // MARK: Content of at most one stripe
+
+  private func writeInline(
+    _ source: PeekingSource<some ObjectSource>, _ length: Int
+  ) async throws -> WrittenContent {
+    let buffer = try await engine.buffers.stripe(max(length, 1))
+    let count = try await source.fill(buffer.memory, limit: length)
+    _ = try await isAtEnd(source, after: Int64(count), isShort: count < length)
+    let hasher = ContentHasher(algorithms: plan.algorithms)
+    hasher.update(buffer.memory, 0..<count)
+    return try seal(buffer.memory, count, digests: hasher.finish())
+  }
+
+  private func seal(
+    _ memory: AlignedBuffer, _ count: Int, digests: ContentDigests
+  ) throws -> WrittenContent {
+    try check(digests)
+    let inline = engine.sealInline(memory.bytes(0..<count))
+    return WrittenContent(digests: digests, content: .inline(inline))
+  }
+
+  private func writeSingle(_ stripe: PlainStripe) async throws -> WrittenContent {
+    let draft = try engine.draftExtent(scheme: scheme)
+    let algorithms = plan.algorithms
+    let coded = await engine.pool.run {
+      let hasher = ContentHasher(algorithms: algorithms)
+      hasher.update(stripe.buffer.memory, 0..<stripe.count)
+      let encoder = StripeEncoder(draft)
+      let coded = encoder.encode(stripe)
+      return (stripe: coded, chunks: encoder.finish(), digests: hasher.finish())
+    }
+    try check(coded.digests)
+    let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
+    let trailers = try trailers(draft, coded.chunks, coded.digests)
+    return try await engine.discardingOnFailure(draft) {
+      try await fanOut.store(coded.stripe, trailers)
+      let extent = draft.row(
+        digests: coded.chunks, plaintextLength: coded.digests.size, missing: fanOut.missing)
+      return WrittenContent(digests: coded.digests, content: .extents([extent]))
+    }
+  }
+
+  // MARK: Content of many stripes
+
+  private func writeStreaming(
+    _ first: PlainStripe, _ source: PeekingSource<some ObjectSource>
+  ) async throws -> WrittenContent {
+    let draft = try engine.draftExtent(scheme: scheme)
+    let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
+    let lanes = WriteLanes()
+    let pool = engine.pool
+    let hasher = ContentHasher(algorithms: plan.algorithms)
+    let encoder = StripeEncoder(draft)
+    do {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask(executorPreference: pool) { try await lanes.runDigests(hasher) }
+        group.addTask(executorPreference: pool) { try await lanes.runCoding(encoder) }
+        group.addTask(executorPreference: pool) { try await lanes.runStoring(fanOut) }
+        do {
+          try await produce(first, source, into: lanes)
+          lanes.finish()
+        } catch {
+          lanes.fail(error)
+          try await Self.rethrow(error, preferring: &group)
+        }
+        try await group.waitForAll()
+      }
+      let digests = hasher.finish()
+      let chunks = encoder.finish()
+      try check(digests)
+      let trailers = try trailers(draft, chunks, digests)
+      return try await engine.discardingOnFailure(draft) {
+        try await fanOut.finish(trailers)
+        let extent = draft.row(
+          digests: chunks, plaintextLength: digests.size, missing: fanOut.missing)
+        return WrittenContent(digests: digests, content: .extents([extent]))
+      }
+    } catch {
+      await fanOut.abort()
+      throw error
+    }
+  }
+
+  /// A lane that fails closes its channel, which cancels the producer: its error is the cause.
+  private static func rethrow(
+    _ error: any Error, preferring group: inout ThrowingTaskGroup<Void, any Error>
+  ) async throws {
+    var cause = error
+    while let result = await group.nextResult() {
+      if case .failure(let failure) = result, cause is CancellationError { cause = failure }
+    }
+    throw cause
+  }
+
+  private func produce(
+    _ first: PlainStripe, _ source: PeekingSource<some ObjectSource>, into lanes: WriteLanes
+  ) async throws {
+    var stripe = first
+    var total = Int64(first.count)
+    // Full stripes need the full layout: the first buffer was sized for one already.
+    let layout = layout(plaintextLength: stripePlaintext)
+    while true {
+      try await lanes.send(stripe)
+      if stripe.isLast { return }
+      let buffer = try await engine.buffers.stripe(layout.byteCount)
+      let expected = source.expectedLength.map { Int(min($0 - total, Int64(stripePlaintext))) }
+      let limit = expected ?? stripePlaintext
+      let count = try await source.fill(buffer.memory, limit: limit)
+      total += Int64(count)
+      let isLast = try await isAtEnd(source, after: total, isShort: count < limit)
+      stripe = PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isLast)
+    }
+  }
+
+  // MARK: Pieces
+
+  private func trailers(
+    _ draft: ExtentDraft, _ chunks: [ChunkDigest], _ digests: ContentDigests
+  ) throws -> [ChunkTrailer] {
+    let sealed = try draft.sealer.sealDescriptor(describe(digests))
+    return try chunks.map {
+      try draft.trailer($0, plaintextLength: digests.size, descriptor: sealed)
+    }
+  }
+
+  /// Whether nothing follows `total` bytes; `isShort` says that fewer came than were wanted.
+  private func isAtEnd(
+    _ source: PeekingSource<some ObjectSource>, after total: Int64, isShort: Bool
+  ) async throws -> Bool {
+    guard total <= plan.maximumSize else { throw EngineError.tooLarge(limit: plan.maximumSize) }
+    guard let expected = source.expectedLength else {
+      return isShort ? true : try await !source.hasMore()
+    }
+    if isShort { throw EngineError.incompleteBody }
+    guard total == expected else { return false }
+    if try await source.hasMore() { throw EngineError.tooLarge(limit: expected) }
+    return true
+  }
+}

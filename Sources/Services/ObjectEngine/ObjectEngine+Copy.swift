@@ -1,0 +1,102 @@
+import Base
+public import Metadata
+import Runtime
+
+/// An object or a part of one as the source of a write: read ahead while the write goes on.
+final class ChannelSource: ObjectSource {
+  let expectedLength: Int64?
+  private let channel: BoundedChannel<[UInt8]>
+  private var current: [UInt8] = []
+  private var position = 0
+
+  init(_ channel: BoundedChannel<[UInt8]>, length: Int64) {
+    self.channel = channel
+    expectedLength = length
+  }
+
+  func read(into buffer: AlignedBuffer, at offset: Int, count: Int) async throws -> Int {
+    if position == current.count {
+      guard let next = try await channel.next() else { return 0 }
+      current = next
+      position = 0
+    }
+    let taken = min(count, current.count - position)
+    buffer.copy(current[position..<position + taken], at: offset)
+    position += taken
+    return taken
+  }
+}
+
+extension ObjectEngine {
+  /// Bytes of a copy that wait between its reading and its writing side, a piece at a time.
+  private static let copyPiece = 256 << 10
+
+  /// Runs `write` with the content of `range` of a version as its source: copies are by value.
+  ///
+  /// Throws what reading or `write` throws.
+  func withContent<R: Sendable>(
+    of version: ObjectVersion, _ range: Range<Int64>,
+    _ write: (any ObjectSource) async throws -> R
+  ) async throws -> R {
+    if version.extentCount == 0 {
+      let bytes = version.size == 0 ? [] : try inlineContent(version)
+      return try await write(ArraySource(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
+    }
+    if range.isEmpty { return try await write(ArraySource([])) }
+    let channel = BoundedChannel<[UInt8]>(capacity: 2)
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask(executorPreference: pool) {
+        do {
+          let read = try await self.read(version, range)
+          try await read.stream { buffer, range in
+            for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.copyPiece) {
+              let end = min(start + Self.copyPiece, range.upperBound)
+              try await channel.send(buffer.bytes(start..<end))
+            }
+          }
+          channel.finish()
+        } catch {
+          channel.finish(throwing: error)
+        }
+      }
+      do {
+        let result = try await write(ChannelSource(channel, length: Int64(range.count)))
+        try await group.waitForAll()
+        return result
+      } catch {
+        _ = channel.close()
+        throw error
+      }
+    }
+  }
+
+  /// Writes an object with the content of another: `source` as it was looked up with its content.
+  public func copy(_ source: ObjectVersion, to request: PutRequest) async throws -> PutResult {
+    var request = request
+    request.maximumSize = max(configuration.maximumPutSize, source.size)
+    return try await withContent(of: source, 0..<source.size) { content in
+      try await put(request, from: content)
+    }
+  }
+
+  /// Replaces what an object carries besides its content, provided it is still `current`.
+  public func replaceAttributes(
+    of current: ObjectVersion, attributes: ObjectAttributes, storageClass: String
+  ) async throws -> CommittedVersion {
+    try await mappingErrors {
+      try await metadata.replaceAttributes(
+        bucket: current.bucket, key: current.key, expected: current.number,
+        version: writer.nextOpaqueID(), attributes: attributes, storageClass: storageClass,
+        checksum: current.checksum)
+    }
+  }
+
+  /// Runs `body` and turns what metadata throws into `EngineError`.
+  func mappingErrors<R>(_ body: () async throws -> R) async throws -> R {
+    do {
+      return try await body()
+    } catch let error as MetadataError {
+      throw EngineError.metadata(error)
+    }
+  }
+}
