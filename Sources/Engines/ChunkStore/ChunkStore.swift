@@ -1,0 +1,84 @@
+public import Base
+public import Runtime
+
+/// Keeps chunks on one device, near or far.
+///
+/// All functions may block and run on their caller's executor: call them on a `ThreadPool`. They
+/// may be called from any number of tasks at once. Whatever returns without an error is durable.
+public protocol ChunkStore: Sendable {
+  /// Names the store for as long as its directory lives.
+  var id: StoreID { get }
+
+  /// Writes a chunk of at most `ChunkLimits.smallDataLength` bytes of data, which are the bytes
+  /// `range` of `data`; returns when it is durable. It replaces a chunk of the same name.
+  ///
+  /// `trailer` describes exactly these bytes; it is written as given. Nobody may write to `data`
+  /// until the call returns.
+  func putSmall(
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+  ) async throws(ChunkStoreError)
+
+  /// Starts a chunk of any length. Nobody sees it until its writer has finished.
+  func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter
+
+  /// Opens a chunk for reading; throws `missing` when there is none of that name.
+  func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader
+
+  /// Deletes chunks; those that are not there are deleted already. When it returns, none of them
+  /// comes back after a power cut; when it throws, some may have been deleted.
+  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError)
+
+  /// What a chunk's own descriptions say; its data is not read.
+  func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus
+
+  /// Reads all of a chunk and checks every checksum and its SHA-256; throws `corrupt` when one
+  /// does not match.
+  func verify(_ id: ChunkID) async throws(ChunkStoreError)
+
+  /// Some of the chunks, at most `limit` (at least 1), from a position that an earlier page gave.
+  ///
+  /// A walk over all pages names each chunk that is there all the while exactly once, and may or
+  /// may not name those that come or go meanwhile. The order means nothing.
+  func list(
+    from position: ChunkListPosition?, limit: Int
+  ) async throws(ChunkStoreError) -> ChunkPage
+
+  /// Looks at the store and tells how it is. Never throws: the answer may be "offline".
+  func health() async -> StoreHealth
+}
+
+/// Writes one chunk. Used by one task at a time; `finish` or `abort` ends it.
+public protocol ChunkWriter: AnyObject, Sendable {
+  /// Appends the bytes `range` of `buffer`: whole blocks, in order.
+  ///
+  /// `range` begins at a multiple of 4 KiB; its length is one too, but for the last call. Nobody
+  /// may write to `buffer` until the call returns. After an error only `abort` is of use.
+  func append(_ buffer: AlignedBuffer, _ range: Range<Int>) async throws(ChunkStoreError)
+
+  /// Ends the chunk; when it returns, the chunk is durable and has replaced one of the same name.
+  ///
+  /// `trailer` describes exactly the bytes appended; it is written as given. Throws `tooLarge`
+  /// when it does not fit them.
+  func finish(_ trailer: ChunkTrailer) async throws(ChunkStoreError)
+
+  /// Gives the chunk up and frees its space; does nothing after `finish` has returned.
+  func abort() async
+}
+
+/// Reads one chunk. May be used by several tasks at once.
+public protocol ChunkReader: AnyObject, Sendable {
+  /// The chunk's description of itself.
+  var trailer: ChunkTrailer { get }
+
+  /// Reads a range of the chunk's data to `offset` of `buffer`; all of it has been verified.
+  ///
+  /// `range` lies in the data, begins at a multiple of 64 KiB and ends at one or at the end.
+  /// `offset` is a multiple of 4 KiB, and the buffer has room for the range rounded up to one: what
+  /// lies between is undefined afterwards. Throws `corrupt` when a checksum does not match.
+  func read(
+    _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
+  ) async throws(ChunkStoreError)
+
+  /// Lets go of the chunk. Reads that follow throw.
+  func close()
+}
