@@ -120,7 +120,8 @@ struct AuthorizationHeader {
       }
       values[index] = field[(equals + 1)...]
     }
-    guard let credential = values[0], let signedHeaders = values[1], let signature = values[2] else {
+    guard let credential = values[0], let signedHeaders = values[1], let signature = values[2]
+    else {
       let missing = names[values.firstIndex { $0 == nil } ?? 0]
       throw .malformed(
         presigned: false, "The authorization header is malformed; it lacks \(missing).")

@@ -18,7 +18,8 @@ extension SignatureVerifier {
     let credential = try Credential(rawCredential, presigned: true)
     try credential.check(region: region, service: service, presigned: true)
     let signature = try AuthorizationHeader.signature(rawSignature, presigned: true)
-    guard date.count == 16, let time = Timestamp(basicISO8601: String(decoding: date, as: UTF8.self))
+    guard date.count == 16,
+      let time = Timestamp(basicISO8601: String(decoding: date, as: UTF8.self))
     else {
       throw .malformed(
         presigned: true,
@@ -35,12 +36,13 @@ extension SignatureVerifier {
     try Self.checkValidity(time: time, expirySeconds: expiry, now: now)
     let signedHeaders = try SignedHeaders(rawHeaders, presigned: true)
     try signedHeaders.check(request)
-    let hash: ArraySlice<UInt8> =
-      try request.first("x-amz-content-sha256") ?? optional("X-Amz-Content-Sha256", query)
+    let hashParameter = try optional("X-Amz-Content-Sha256", query)
+    let hash =
+      request.first("x-amz-content-sha256") ?? hashParameter
       ?? Array(PayloadMode.unsigned.headerValue.utf8)[...]
     let mode = try payloadMode(hash, request)
-    let token =
-      try optional("X-Amz-Security-Token", query) ?? request.first("x-amz-security-token")
+    let tokenParameter = try optional("X-Amz-Security-Token", query)
+    let token = tokenParameter ?? request.first("x-amz-security-token")
     return try SignedRequest(
       request, query: query, credential: credential, signedHeaders: signedHeaders, time: text,
       signature: signature, payload: mode, payloadHash: hash,

@@ -23,6 +23,9 @@ public struct SignedRequest: Sendable {
   let signature: [UInt8]
   private let canonicalRequest: [UInt8]
   private let stringToSign: [UInt8]
+  /// The path as sent and where its canonical form lies in `canonicalRequest`.
+  private let rawPath: ArraySlice<UInt8>
+  private let pathRange: Range<Int>
 
   init(
     _ request: UnverifiedRequest, query: CanonicalQuery, credential: Credential,
@@ -42,12 +45,17 @@ public struct SignedRequest: Sendable {
       payloadHash: payloadHash)
     stringToSign = CanonicalRequest.stringToSign(
       canonicalRequest, time: time, scope: credential.scope)
+    rawPath = request.rawPath
+    let pathStart = request.method.utf8.count + 1
+    pathRange = pathStart..<(canonicalRequest[pathStart...].firstIndex(of: 0x0a) ?? pathStart)
   }
 
   /// Checks the signature; throws `SignatureDoesNotMatch` with what was to be signed, so that the
   /// maker of a client can compare.
   public func verify(_ key: SigningKey) throws(SigningError) {
-    guard ConstantTime.equals(key.signature(of: stringToSign), signature) else {
+    guard
+      ConstantTime.equals(key.signature(of: stringToSign), signature) || matchesRawPath(key)
+    else {
       throw SigningError(
         .signatureDoesNotMatch,
         "The request signature we calculated does not match the signature you provided. Check "
@@ -70,6 +78,21 @@ public struct SignedRequest: Sendable {
     case .signedChunks, .signedChunksAndTrailer:
       ChunkSigner(key: key, time: time, scope: scope, seed: signature)
     }
+  }
+
+  /// Whether the path was signed just as it was sent.
+  ///
+  /// Clients sign the path they send; where they spell it otherwise than the canonical form does,
+  /// such as with `%2F`, some leave it so. Both forms decode to the same path, so that a signature
+  /// of one is never good for another resource.
+  private func matchesRawPath(_ key: SigningKey) -> Bool {
+    guard !rawPath.elementsEqual(canonicalRequest[pathRange]), !rawPath.contains(0x0a) else {
+      return false
+    }
+    var request = canonicalRequest
+    request.replaceSubrange(pathRange, with: rawPath)
+    let text = CanonicalRequest.stringToSign(request, time: time, scope: scope)
+    return ConstantTime.equals(key.signature(of: text), signature)
   }
 
   private static func spaced(_ bytes: [UInt8]) -> String {
