@@ -25,7 +25,7 @@ struct HeadScanner {
   /// Goes on with all bytes received so far, the ones of earlier calls included.
   mutating func scan(_ bytes: Span<UInt8>) -> Result {
     let end = min(bytes.count, limit)
-    while position < end {
+    scan: while position < end {
       let byte = bytes[position]
       if byte > 0x0d {
         position += 1
@@ -33,6 +33,8 @@ struct HeadScanner {
       }
       switch byte {
       case 0x0d:
+        // Its LF would be beyond the limit.
+        if position + 1 == limit { break scan }
         guard position + 1 < bytes.count else { return .incomplete }
         guard bytes[position + 1] == 0x0a else { return .refused(HTTPRefusal(400, "bare CR")) }
         position += 2
