@@ -1,0 +1,163 @@
+import Glibc
+import Runtime
+
+/// A blocking TCP client that sends exactly the bytes it is told to.
+final class TestClient {
+  enum End: Equatable {
+    case closed, reset, timedOut
+  }
+
+  private var descriptor: Int32
+  private(set) var received: [UInt8] = []
+
+  /// Connects to a port of the loopback address.
+  init(port: UInt16, receiveBuffer: Int32? = nil) throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { throw Failure.system(errno) }
+    if var size = receiveBuffer {
+      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+    var one: Int32 = 1
+    setsockopt(
+      descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    let status = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard status == 0 else { throw Failure.system(errno) }
+  }
+
+  enum Failure: Error {
+    case system(Int32)
+    case missing(String)
+  }
+
+  deinit { disconnect() }
+
+  func disconnect() {
+    if descriptor >= 0 { close(descriptor) }
+    descriptor = -1
+  }
+
+  /// Ends the connection by a reset.
+  func reset() {
+    var now = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+    disconnect()
+  }
+
+  func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+  /// Sends all bytes; false when the server does not take them any more.
+  @discardableResult
+  func send(_ bytes: [UInt8]) -> Bool {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Glibc.send(
+          descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { return false }
+      done += count
+    }
+    return true
+  }
+
+  @discardableResult
+  func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+  /// Receives once more; nil when bytes came.
+  func receiveMore(within milliseconds: Int32 = 10_000) -> End? {
+    var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    while true {
+      let ready = poll(&poller, 1, milliseconds)
+      if ready < 0 && errno == EINTR { continue }
+      if ready == 0 { return .timedOut }
+      break
+    }
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    let count = recv(descriptor, &piece, piece.count, 0)
+    if count == 0 { return .closed }
+    if count < 0 { return errno == EINTR ? nil : .reset }
+    received.append(contentsOf: piece[..<count])
+    return nil
+  }
+
+  /// Receives until the server closes.
+  @discardableResult
+  func receiveAll() -> End {
+    while true {
+      if let end = receiveMore() { return end }
+    }
+  }
+
+  /// Receives until `isEnough`; false when the connection ended before.
+  @discardableResult
+  func receive(until isEnough: ([UInt8]) -> Bool) -> Bool {
+    while !isEnough(received) {
+      if receiveMore() != nil { return isEnough(received) }
+    }
+    return true
+  }
+
+  /// Receives until this many whole responses with a Content-Length are here.
+  @discardableResult
+  func receive(responses count: Int) -> Bool {
+    receive { TestResponse.parseAll($0).count >= count }
+  }
+
+  /// Forgets what was received.
+  func forget() { received = [] }
+
+  var text: String { String(decoding: received, as: UTF8.self) }
+
+  /// The status codes of all response heads received, 100s included.
+  var statuses: [Int] { TestResponse.statuses(in: received) }
+}
+
+/// One response as a client sees it.
+struct TestResponse {
+  var status: Int
+  var head: String
+  var body: [UInt8]
+
+  /// Splits a byte stream of responses that have a Content-Length or are chunked.
+  static func parseAll(_ bytes: [UInt8]) -> [TestResponse] {
+    var result: [TestResponse] = []
+    var rest = bytes[...]
+    while let end = rest.firstRange(of: Array("\r\n\r\n".utf8)) {
+      let head = String(decoding: rest[..<end.lowerBound], as: UTF8.self)
+      guard head.hasPrefix("HTTP/1.1 "), let status = Int(head.dropFirst(9).prefix(3)) else {
+        break
+      }
+      let lines = head.split(separator: "\r\n").map { $0.lowercased() }
+      let length = lines.first { $0.hasPrefix("content-length: ") }.flatMap {
+        Int($0.dropFirst(16))
+      }
+      guard rest.endIndex - end.upperBound >= length ?? 0 else { break }
+      let bodyEnd = end.upperBound + (length ?? 0)
+      result.append(
+        TestResponse(status: status, head: head, body: Array(rest[end.upperBound..<bodyEnd])))
+      rest = rest[bodyEnd...]
+    }
+    return result
+  }
+
+  static func statuses(in bytes: [UInt8]) -> [Int] {
+    let marker = Array("HTTP/1.1 ".utf8)
+    var result: [Int] = []
+    var rest = bytes[...]
+    while let found = rest.firstRange(of: marker) {
+      let digits = String(decoding: rest[found.upperBound...].prefix(3), as: UTF8.self)
+      if let status = Int(digits) { result.append(status) }
+      rest = rest[found.upperBound...]
+    }
+    return result
+  }
+}

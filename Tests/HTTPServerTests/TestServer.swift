@@ -1,0 +1,47 @@
+import HTTPServer
+import Runtime
+import Testing
+
+/// A server on a free port for the time of `body`, which runs beside it.
+///
+/// After `body` the server is shut down; the test fails unless every connection ends in order.
+func withServer(
+  limits: HTTPLimits = HTTPLimits(), tls: TLSFiles? = nil, threads: Int = 2,
+  handler: @escaping HTTPHandler = TestRoutes.handler,
+  _ body: @escaping @Sendable (HTTPServer, UInt16) async throws -> Void
+) async throws {
+  let server = try HTTPServer(
+    listeners: [HTTPListener(address: "127.0.0.1", port: 0, tls: tls, handler: handler)],
+    limits: limits, serverName: "test", threads: threads)
+  let port = try #require(server.addresses.first).port
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask { try await server.run() }
+    do {
+      try await body(server, port)
+    } catch {
+      server.beginShutdown(deadline: .zero)
+      throw error
+    }
+    server.beginShutdown(deadline: .seconds(10))
+    try await group.waitForAll()
+  }
+  #expect(server.statistics.openConnections == 0)
+  #expect(server.statistics.activeRequests == 0)
+}
+
+/// Threads for clients, which block.
+private let clientThreads = ThreadPool(name: "test-client", threadCount: 8)
+
+/// Runs a blocking client.
+func asClient<R: Sendable>(_ body: @Sendable () throws -> R) async throws -> R {
+  try await clientThreads.run(body)
+}
+
+/// Waits until a condition that other threads make true holds.
+func eventually(_ condition: () -> Bool) async throws {
+  let end = ContinuousClock.now + .seconds(20)
+  while !condition() {
+    try #require(ContinuousClock.now < end, "the condition never came true")
+    try await Task.sleep(for: .milliseconds(2))
+  }
+}
