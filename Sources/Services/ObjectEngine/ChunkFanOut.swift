@@ -14,7 +14,6 @@ final class ChunkFanOut: @unchecked Sendable {
   private var writers: [(any ChunkWriter)?]
   private var isOpen = false
   private(set) var missing: UInt32 = 0
-  private var lastError = ChunkStoreError.offline("no store")
 
   init(_ draft: ExtentDraft, stores: StoreSet, pool: ThreadPool) {
     self.draft = draft
@@ -54,7 +53,7 @@ final class ChunkFanOut: @unchecked Sendable {
       guard let store = stores[draft.stores[index]] else { throw .offline("unknown store") }
       let start = stripe.layout.block(index)
       let range = start..<start + stripe.blockLength
-      if stripe.blockLength <= SmallChunk.maximumLength {
+      if stripe.blockLength <= ChunkLimits.smallDataLength {
         return try await store.putSmall(
           draft.header(index), data: stripe.buffer.memory, range: range, trailer: trailers[index])
       }
@@ -121,8 +120,8 @@ final class ChunkFanOut: @unchecked Sendable {
   /// Counts a chunk as missing; throws once fewer than k + ⌈m/2⌉ are left.
   private func fail(_ index: Int, _ error: ChunkStoreError) throws {
     writers[index] = nil
+    stores.note(error, of: draft.stores[index])
     missing |= 1 << UInt32(index)
-    lastError = error
     let left = writers.count - missing.nonzeroBitCount
     let needed = draft.scheme.writeQuorum
     guard left >= needed else {

@@ -16,7 +16,7 @@ struct ExtentDraft: Sendable {
 
   func header(_ index: Int) -> ChunkHeader {
     ChunkHeader(
-      id: ChunkID(extent: id, index: UInt8(index)), scheme: scheme, clusterID: clusterID)
+      id: ChunkID(extent: id, index: UInt8(index)), scheme: scheme, cluster: clusterID)
   }
 
   func trailer(

@@ -92,7 +92,7 @@ final class ExtentReader: Sendable {
     let first = stored.lowerBound / length
     let last = (stored.upperBound - 1) / length
     // The same part of every block, so that parity can stand in for any of them.
-    let unit = ChunkDigester.unitLength
+    let unit = ChunkLimits.checksumSpan
     let part =
       first == last
       ? (stored.lowerBound - first * length) / unit * unit..<min(
@@ -177,7 +177,10 @@ final class ExtentReader: Sendable {
         ("extent", "\(extent.id)"), ("chunk", "\(index)"),
         ("store", "\(extent.stores[index])"), ("error", "\(error)"),
       ])
-    guard error.isLoss else { return }
+    switch error {
+    case .missing, .corrupt: break
+    case .offline, .full, .fenced, .tooLarge, .io: return
+    }
     do {
       try await engine.metadata.queueRepair(extent.id, chunks: bit, reason: "\(error)")
     } catch {

@@ -21,7 +21,7 @@ final class ChannelSource: ObjectSource {
       position = 0
     }
     let taken = min(count, current.count - position)
-    buffer.copy(current[position..<position + taken], at: offset)
+    buffer.copy(Array(current[position..<position + taken]), at: offset)
     position += taken
     return taken
   }

@@ -83,7 +83,7 @@ extension ObjectEngine {
     for part in parts.dropLast() where part.size < Self.minimumPartSize {
       throw EngineError.partTooSmall(part.number)
     }
-    let etag = MultipartETag.text(partDigests: parts.map { Hex.decode($0.etag) ?? [] })
+    let etag = ETag.multipart(partMD5s: try parts.map(Self.md5))
     let checksum = try objectChecksum(upload, parts)
     if let expected, let checksum, expected != checksum {
       throw EngineError.digestMismatch(expected.algorithm.name)
@@ -107,9 +107,8 @@ extension ObjectEngine {
     var all: [Int: UploadedPart] = [:]
     var after = 0
     while true {
-      let after_ = after
       let page = try await mappingErrors {
-        try await metadata.parts(of: upload.id, after: after_, limit: 1000)
+        try await metadata.parts(of: upload.id, after: after, limit: 1000)
       }
       for part in page { all[part.number] = part }
       guard page.count == 1000, let last = page.last else { break }
@@ -134,14 +133,20 @@ extension ObjectEngine {
     _ upload: MultipartUpload, _ parts: [UploadedPart]
   ) throws -> Checksum? {
     let algorithm = ChecksumAlgorithm(rawValue: upload.checksumAlgorithm) ?? .crc64nvme
-    var values: [(checksum: Checksum, byteCount: Int)] = []
+    var values: [Checksum.Part] = []
     for part in parts {
       guard let kept = part.checksum, kept.algorithm == algorithm.rawValue,
         let checksum = kept.checksum(partCount: 0)
       else { return nil }
-      values.append((checksum, Int(part.size)))
+      values.append(Checksum.Part(checksum, byteCount: Int(part.size)))
     }
     return upload.checksumIsComposite
-      ? Checksum.composite(of: values.map(\.checksum)) : Checksum.combined(values)
+      ? try Checksum.composite(algorithm, of: values.map(\.checksum))
+      : try Checksum.fullObject(algorithm, of: values)
+  }
+
+  private static func md5(_ part: UploadedPart) throws(EngineError) -> [UInt8] {
+    guard let md5 = Hex.decode(part.etag), md5.count == 16 else { throw .corrupt }
+    return md5
   }
 }

@@ -2,6 +2,7 @@ public import Base
 public import ChunkStore
 import Erasure
 public import Placement
+import Synchronization
 
 /// The stores that this process can reach, and which of them a write goes to.
 public final class StoreSet: Sendable {
@@ -9,34 +10,61 @@ public final class StoreSet: Sendable {
   public let all: [any ChunkStore]
   private let byID: [StoreID: any ChunkStore]
   private let ring: Ring
+  private let states: Mutex<[StoreID: StoreHealth.State]>
 
   /// Serves `stores`, placed by `ring`.
   public init(stores: [any ChunkStore], ring: Ring) {
     all = stores
     byID = Dictionary(stores.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.ring = ring
+    states = Mutex([:])
   }
 
   /// The store of that id, nil when it is not of this installation.
   public subscript(id: StoreID) -> (any ChunkStore)? { byID[id] }
 
+  /// Asks every store how it is; returns the answers in the order of the stores.
+  ///
+  /// Called at start and every few seconds, on an executor that may block.
+  @discardableResult
+  public func refresh() async -> [StoreHealth] {
+    var answers: [StoreHealth] = []
+    for store in all {
+      let health = await store.health()
+      states.withLock { $0[store.id] = health.state }
+      answers.append(health)
+    }
+    return answers
+  }
+
+  /// Takes note that a store refused a write: the next ones go elsewhere until it is well again.
+  func note(_ error: ChunkStoreError, of store: StoreID) {
+    let state: StoreHealth.State
+    switch error {
+    case .full: state = .full
+    case .fenced: state = .fenced
+    case .offline: state = .offline
+    case .missing, .corrupt, .tooLarge, .io: return
+    }
+    states.withLock { $0[store] = state }
+  }
+
   /// Which store takes which chunk of a new extent, by chunk index: distinct stores as far as
-  /// enough of them take writes, else doubled up with at most `parityCount` chunks on one.
+  /// enough of them take writes, else doubled up with at most `parity` chunks on one.
   ///
   /// Throws `storesFull` or `tooFewStores` when even that is impossible.
   public func place(
     _ extent: ExtentID, scheme: ErasureScheme
   ) throws(EngineError) -> [StoreID] {
-    let count = scheme.total
-    let states = all.map { (id: $0.id, state: $0.writability) }
-    let writable = Set(states.filter { $0.state == .writable }.map(\.id))
-    let ranked = ring.order(extent).filter { writable.contains($0) }
-    if ranked.count >= count { return Array(ranked.prefix(count)) }
+    let states = states.withLock { $0 }
+    let ranked = ring.order(of: extent).filter { states[$0, default: .active] == .active }
+    if ranked.count >= scheme.total { return Array(ranked.prefix(scheme.total)) }
     let perStore = max(1, scheme.parity)
-    guard ranked.count * perStore >= count, !ranked.isEmpty else {
-      if writable.isEmpty, states.contains(where: { $0.state == .full }) { throw .storesFull }
-      throw .tooFewStores(available: ranked.count, needed: (count + perStore - 1) / perStore)
+    guard !ranked.isEmpty, ranked.count * perStore >= scheme.total else {
+      if ranked.isEmpty, states.values.contains(.full) { throw .storesFull }
+      throw .tooFewStores(
+        available: ranked.count, needed: (scheme.total + perStore - 1) / perStore)
     }
-    return (0..<count).map { ranked[$0 % ranked.count] }
+    return (0..<scheme.total).map { ranked[$0 % ranked.count] }
   }
 }
