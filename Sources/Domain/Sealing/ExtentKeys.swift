@@ -1,0 +1,34 @@
+import Base
+import Crypto
+
+/// The two keys that a key-encryption key yields for one extent id.
+struct ExtentKeys {
+  /// Encrypts the extent key, once.
+  let wrapping: AESGCM
+  /// Encrypts the descriptor, once.
+  let descriptor: AESGCM
+
+  init(keyEncryptionKey: SecretKey, extent: ExtentID) {
+    var keys = keyEncryptionKey.derive(salt: extent.bytes, info: Label.extent, count: 64)
+    defer { SecretBytes.wipe(&keys) }
+    (wrapping, descriptor) = unsafe keys.withUnsafeBytes { keys in
+      unsafe (
+        AESGCM(key: UnsafeRawBufferPointer(rebasing: keys[..<32])),
+        AESGCM(key: UnsafeRawBufferPointer(rebasing: keys[32...]))
+      )
+    }
+  }
+
+  /// The wrapping key that a customer's key yields for one extent id.
+  static func wrapping(customerKey: CustomerKey, extent: ExtentID) -> AESGCM {
+    customerKey.secret.deriveCipher(salt: extent.bytes, info: Label.customer)
+  }
+
+  static func keyAdditionalData(_ extent: ExtentID) -> [UInt8] {
+    Label.extentKey + extent.bytes
+  }
+
+  static func descriptorAdditionalData(_ extent: ExtentID) -> [UInt8] {
+    Label.descriptor + extent.bytes
+  }
+}

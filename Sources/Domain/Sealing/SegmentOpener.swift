@@ -1,0 +1,74 @@
+public import Base
+import Crypto
+
+/// Decrypts the segments of one extent, in any order.
+///
+/// Safe to share; segments that are opened at once wait for each other, so use one opener for each
+/// task that works in parallel.
+public final class SegmentOpener: Sendable {
+  /// The extent that is read.
+  public let extent: ExtentID
+
+  private let cipher: AESGCM
+  private let additionalData: SegmentAdditionalData
+
+  init(extent: ExtentID, cipher: AESGCM) {
+    self.extent = extent
+    self.cipher = cipher
+    additionalData = SegmentAdditionalData(extent)
+  }
+
+  /// Decrypts segment `index` from ciphertext with the tag behind it.
+  ///
+  /// `plaintext` may be the front of `stored`, or else does not overlap it. Throws
+  /// `authenticationFailed` when the bytes were changed, have a length that no such segment has, or
+  /// belong to another extent, index or end; `plaintext` is zero then. Precondition: `stored` has at
+  /// least 16 bytes, `plaintext` 16 fewer than it.
+  public func open(
+    _ stored: UnsafeRawBufferPointer, into plaintext: UnsafeMutableRawBufferPointer,
+    index: UInt64, isLast: Bool
+  ) throws(SealingError) {
+    let count = plaintext.count
+    precondition(stored.count == count + SegmentLayout.tagByteCount, "a tag has 16 bytes")
+    let isValidLength =
+      isLast
+      ? count <= SegmentLayout.plaintextByteCount && (count > 0 || index == 0)
+      : count == SegmentLayout.plaintextByteCount
+    guard isValidLength else {
+      unsafe SecretBytes.wipe(plaintext)
+      throw .authenticationFailed
+    }
+    do throws(CryptoError) {
+      try unsafe additionalData.at(index, isLast: isLast).withBytes {
+        additionalData throws(CryptoError) in
+        try unsafe cipher.open(
+          UnsafeRawBufferPointer(rebasing: stored[..<count]), into: plaintext,
+          tag: UnsafeRawBufferPointer(rebasing: stored[count...]),
+          nonce: AESGCMNonce(counter: index), additionalData: additionalData)
+      }
+    } catch {
+      throw .authenticationFailed
+    }
+  }
+
+  /// Decrypts segment `index` from ciphertext with the tag behind it; throws like the other form,
+  /// and for bytes too short for a tag.
+  public func open(
+    _ stored: [UInt8], index: UInt64, isLast: Bool
+  ) throws(SealingError) -> [UInt8] {
+    guard stored.count >= SegmentLayout.tagByteCount else { throw .authenticationFailed }
+    var plaintext = [UInt8](repeating: 0, count: stored.count - SegmentLayout.tagByteCount)
+    let failure: SealingError? = unsafe stored.withUnsafeBytes { stored in
+      unsafe plaintext.withUnsafeMutableBytes { plaintext in
+        do throws(SealingError) {
+          try unsafe open(stored, into: plaintext, index: index, isLast: isLast)
+          return nil
+        } catch {
+          return error
+        }
+      }
+    }
+    if let failure { throw failure }
+    return plaintext
+  }
+}
