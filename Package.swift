@@ -89,7 +89,7 @@ let package = Package(
     library(
       "Services", "ObjectEngine",
       [
-        "Base", "Runtime", "Telemetry", "Checksums", "ChunkStore", "Compression", "Crypto",
+        "Base", "Runtime", "Telemetry", "Checksums", "ChunkStore", "Compression", "Crypto", "ISAL",
         "Erasure", "Metadata", "Placement", "Sealing",
       ]),
     library(

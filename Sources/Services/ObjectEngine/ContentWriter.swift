@@ -99,15 +99,16 @@ struct ContentWriter {
       hasher.update(stripe.buffer.memory, 0..<stripe.count)
       let encoder = StripeEncoder(draft)
       let coded = encoder.encode(stripe)
-      return (stripe: coded, chunks: encoder.finish(), digests: hasher.finish())
+      return (stripe: coded, encoder: encoder, digests: hasher.finish())
     }
     try check(coded.digests)
     let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
-    let trailers = try trailers(draft, coded.chunks, coded.digests)
+    let trailers = try coded.encoder.trailers(
+      plaintextLength: coded.digests.size, descriptor: describe(coded.digests))
     return try await engine.discardingOnFailure(draft) {
       try await fanOut.store(coded.stripe, trailers)
       let extent = draft.row(
-        digests: coded.chunks, plaintextLength: coded.digests.size, missing: fanOut.missing)
+        trailers, plaintextLength: coded.digests.size, missing: fanOut.missing)
       return WrittenContent(digests: coded.digests, content: .extents([extent]))
     }
   }
@@ -138,13 +139,13 @@ struct ContentWriter {
         try await group.waitForAll()
       }
       let digests = hasher.finish()
-      let chunks = encoder.finish()
       try check(digests)
-      let trailers = try trailers(draft, chunks, digests)
+      let trailers = try encoder.trailers(
+        plaintextLength: digests.size, descriptor: describe(digests))
       return try await engine.discardingOnFailure(draft) {
         try await fanOut.finish(trailers)
         let extent = draft.row(
-          digests: chunks, plaintextLength: digests.size, missing: fanOut.missing)
+          trailers, plaintextLength: digests.size, missing: fanOut.missing)
         return WrittenContent(digests: digests, content: .extents([extent]))
       }
     } catch {
@@ -181,17 +182,6 @@ struct ContentWriter {
       total += Int64(count)
       let isLast = try await isAtEnd(source, after: total, isShort: count < limit)
       stripe = PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isLast)
-    }
-  }
-
-  // MARK: Pieces
-
-  private func trailers(
-    _ draft: ExtentDraft, _ chunks: [ChunkDigest], _ digests: ContentDigests
-  ) throws -> [ChunkTrailer] {
-    let sealed = try draft.sealer.sealDescriptor(describe(digests))
-    return try chunks.map {
-      try draft.trailer($0, plaintextLength: digests.size, descriptor: sealed)
     }
   }
 

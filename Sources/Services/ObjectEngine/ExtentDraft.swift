@@ -19,21 +19,11 @@ struct ExtentDraft: Sendable {
       id: ChunkID(extent: id, index: UInt8(index)), scheme: scheme, cluster: clusterID)
   }
 
-  func trailer(
-    _ digest: ChunkDigest, plaintextLength: Int64, descriptor: [UInt8]
-  ) throws -> ChunkTrailer {
-    let geometry = try ExtentGeometry(scheme: scheme, plaintextLength: Int(plaintextLength))
-    return ChunkTrailer(
-      extentLength: geometry.plaintextLength, storedLength: geometry.storedLength,
-      dataLength: geometry.chunkDataLength, sha256: digest.sha256,
-      blockChecksums: digest.blockChecksums, wrappedKey: sealer.wrappedKey.bytes, descriptor: descriptor)
-  }
-
   /// The row of the extent, once its chunks are durable but for those in `missing`.
-  func row(digests: [ChunkDigest], plaintextLength: Int64, missing: UInt32) -> Extent {
+  func row(_ trailers: [ChunkTrailer], plaintextLength: Int64, missing: UInt32) -> Extent {
     Extent(
       id: id, dataCount: scheme.data, parityCount: scheme.parity,
       plaintextLength: plaintextLength, transform: 0, wrappedKey: sealer.wrappedKey.bytes, stores: stores,
-      digests: digests.map(\.sha256), missing: missing)
+      digests: trailers.map(\.sha256), missing: missing)
   }
 }

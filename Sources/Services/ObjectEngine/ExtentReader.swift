@@ -1,6 +1,7 @@
 import Base
 import ChunkStore
 import Erasure
+import ISAL
 import Metadata
 import Runtime
 import Sealing
@@ -33,7 +34,7 @@ final class ExtentReader: Sendable {
     else { throw .corrupt }
     self.extent = extent
     self.engine = engine
-    coder = StripeCoder(scheme)
+    coder = StripeCoder(scheme: scheme)
     state = Mutex(State(failed: extent.missing))
     do {
       geometry = try ExtentGeometry(
@@ -114,9 +115,23 @@ final class ExtentReader: Sendable {
       }
     }
     guard have.count >= k else { throw EngineError.unreadable(available: have.count, needed: k) }
-    try coder.reconstruct(
-      memory, firstBlock: layout.blocksOffset + part.lowerBound, stride: layout.blockStride,
-      length: part.count, available: have.sorted(), wanted: wanted.sorted())
+    try reconstruct(part, in: memory, layout: layout, have: have.sorted(), wanted: wanted.sorted())
+  }
+
+  private func reconstruct(
+    _ part: Range<Int>, in memory: AlignedBuffer, layout: StripeLayout, have: [Int], wanted: [Int]
+  ) throws {
+    let reconstruction = try coder.reconstruction(available: have, wanted: wanted)
+    try unsafe memory.withMutableBytes(0..<memory.count) { all in
+      func place(_ index: Int) -> UnsafeMutableRawBufferPointer {
+        let start = layout.block(index)
+        return unsafe UnsafeMutableRawBufferPointer(
+          rebasing: all[start + part.lowerBound..<start + part.upperBound])
+      }
+      try unsafe reconstruction.reconstruct(
+        from: reconstruction.sources.map { unsafe UnsafeRawBufferPointer(place($0)) },
+        into: reconstruction.wanted.map { unsafe place($0) })
+    }
   }
 
   /// Reads a part of one block; false when its chunk cannot give it.
@@ -124,7 +139,7 @@ final class ExtentReader: Sendable {
     _ index: Int, _ stripe: Stripe, _ part: Range<Int>, into memory: AlignedBuffer,
     layout: StripeLayout
   ) async throws -> Bool {
-    guard state.withLock({ $0.failed & 1 << UInt32(index) == 0 }) else { return false }
+    guard state.withLock({ $0.failed & 1 << UInt32(truncatingIfNeeded: index) == 0 }) else { return false }
     do throws(ChunkStoreError) {
       let reader = try await reader(index)
       let offset = stripe.chunkOffset
@@ -165,7 +180,7 @@ final class ExtentReader: Sendable {
   }
 
   private func fail(_ index: Int, _ error: ChunkStoreError) async {
-    let bit = 1 << UInt32(index)
+    let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: index)
     let isNew = state.withLock { state in
       defer { state.failed |= bit }
       return state.failed & bit == 0 && !state.isClosed

@@ -1,6 +1,7 @@
 import Base
 import Checksums
 import Metadata
+import Runtime
 import Sealing
 
 extension ObjectEngine {

@@ -1,5 +1,5 @@
-public import Base
 public import Metadata
+import Runtime
 
 extension ObjectEngine {
   /// The content of an inline object. Throws `corrupt` when it does not open.

@@ -1,6 +1,7 @@
 import Base
 public import Checksums
 public import Metadata
+import Runtime
 import Sealing
 
 /// A part that a Complete request names.
@@ -41,7 +42,7 @@ extension ObjectEngine {
   /// Writes a part: durable when it returns. `check` as in `put`.
   public func putPart(
     _ number: Int, of upload: MultipartUpload, bucket: Bucket, from source: any ObjectSource,
-    algorithms: [ChecksumAlgorithm], check: (ContentDigests) throws -> Void = { _ in }
+    algorithms: [ChecksumAlgorithm], check: @escaping (ContentDigests) throws -> Void = { _ in }
   ) async throws -> UploadedPart {
     let plan = ContentPlan(
       allowsInline: false, algorithms: algorithms, maximumSize: configuration.maximumPutSize)

@@ -1,4 +1,4 @@
-public import Base
+import Base
 public import Checksums
 public import Metadata
 import Sealing
@@ -62,7 +62,7 @@ extension ObjectEngine {
   /// refuse the content. Throws `EngineError`, or what the source or `check` threw.
   public func put(
     _ request: PutRequest, from source: some ObjectSource,
-    check: (ContentDigests) throws -> Void = { _ in }
+    check: @escaping (ContentDigests) throws -> Void = { _ in }
   ) async throws -> PutResult {
     let version = writer.nextOpaqueID()
     let plan = ContentPlan(

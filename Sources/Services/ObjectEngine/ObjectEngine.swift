@@ -1,5 +1,4 @@
 public import Base
-public import ChunkStore
 import Erasure
 public import Metadata
 public import Runtime

@@ -1,7 +1,7 @@
-public import Base
+import Base
 import ChunkStore
 import Erasure
-public import Metadata
+import Metadata
 public import Runtime
 import Sealing
 

@@ -1,6 +1,6 @@
 public import Base
 public import ChunkStore
-import Erasure
+public import Erasure
 public import Placement
 import Synchronization
 
@@ -9,11 +9,11 @@ public final class StoreSet: Sendable {
   /// All stores, in the order of their ordinals.
   public let all: [any ChunkStore]
   private let byID: [StoreID: any ChunkStore]
-  private let ring: Ring
+  private let ring: PlacementRing
   private let states: Mutex<[StoreID: StoreHealth.State]>
 
   /// Serves `stores`, placed by `ring`.
-  public init(stores: [any ChunkStore], ring: Ring) {
+  public init(stores: [any ChunkStore], ring: PlacementRing) {
     all = stores
     byID = Dictionary(stores.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.ring = ring
@@ -57,8 +57,9 @@ public final class StoreSet: Sendable {
     _ extent: ExtentID, scheme: ErasureScheme
   ) throws(EngineError) -> [StoreID] {
     let states = states.withLock { $0 }
-    let ranked = ring.order(of: extent).filter { states[$0, default: .active] == .active }
-    if ranked.count >= scheme.total { return Array(ranked.prefix(scheme.total)) }
+    let unwell = Set(states.filter { $0.value != .active }.keys)
+    let ranked = ring.place(extent, count: scheme.total, beside: [], avoiding: unwell)
+    if ranked.count == scheme.total { return ranked }
     let perStore = max(1, scheme.parity)
     guard !ranked.isEmpty, ranked.count * perStore >= scheme.total else {
       if ranked.isEmpty, states.values.contains(.full) { throw .storesFull }

@@ -1,6 +1,7 @@
 import Base
 import ChunkStore
 import Erasure
+import ISAL
 import Runtime
 import Sealing
 
@@ -26,17 +27,19 @@ struct CodedStripe: Sendable {
 /// Seals and codes the stripes of one extent, in order. Used by one task at a time.
 final class StripeEncoder: @unchecked Sendable {
   // `Sendable` because lanes hand it back at their end; never used by two tasks at once.
+  private let draft: ExtentDraft
   private let scheme: ErasureScheme
   private let sealer: SegmentSealer
   private let coder: StripeCoder
   private let digesters: [ChunkDigester]
 
   init(_ draft: ExtentDraft) {
+    self.draft = draft
     scheme = draft.scheme
     sealer = draft.sealer.segments
-    coder = StripeCoder(scheme)
+    coder = StripeCoder(scheme: scheme)
     digesters = (0..<scheme.total).map { index in
-      ChunkDigester(ChunkID(extent: draft.id, index: UInt8(index)))
+      ChunkDigester(id: ChunkID(extent: draft.id, index: UInt8(index)))
     }
   }
 
@@ -46,22 +49,40 @@ final class StripeEncoder: @unchecked Sendable {
     let memory = stripe.buffer.memory
     let stored = seal(stripe)
     let blockLength = StripeLayout.blockLength(stored: stored, scheme: scheme)
-    let total = blockLength * scheme.data
-    memory.zero(layout.blocksOffset + stored..<layout.blocksOffset + total)
-    spread(memory, layout, blockLength: blockLength)
-    coder.encode(
-      memory, firstBlock: layout.blocksOffset, stride: layout.blockStride, length: blockLength)
+    let region = layout.dataRegion
+    let parity = layout.block(scheme.data)..<layout.byteCount
+    do throws(ErasureError) {
+      try unsafe memory.withMutableBytes(region) { region throws(ErasureError) in
+        try unsafe coder.spread(
+          region, count: stored, blockLength: blockLength, stride: layout.blockStride)
+        try unsafe memory.withMutableBytes(parity) { parity throws(ErasureError) in
+          try unsafe coder.encode(
+            data: UnsafeRawBufferPointer(region), parity: parity, blockLength: blockLength,
+            stride: layout.blockStride)
+        }
+      }
+    } catch {
+      preconditionFailure("the layout fits its scheme: \(error)")
+    }
     for (index, digester) in digesters.enumerated() {
       let start = layout.block(index)
-      digester.update(memory, start..<start + blockLength)
+      unsafe memory.withBytes(start..<start + blockLength) { unsafe digester.append($0) }
       memory.zero(start + blockLength..<start + ByteCount.roundUp(blockLength, to: 4096))
     }
     return CodedStripe(
       buffer: stripe.buffer, layout: layout, blockLength: blockLength, isLast: stripe.isLast)
   }
 
-  /// The digests of the chunks, once all stripes have passed.
-  func finish() -> [ChunkDigest] { digesters.map { $0.finish() } }
+  /// The trailers of the chunks, once all stripes have passed.
+  func trailers(plaintextLength: Int64, descriptor: ExtentDescriptor) throws -> [ChunkTrailer] {
+    let geometry = try ExtentGeometry(scheme: scheme, plaintextLength: Int(plaintextLength))
+    let sealed = try draft.sealer.sealDescriptor(descriptor)
+    return digesters.map { digester in
+      digester.finish(
+        extentLength: geometry.plaintextLength, storedLength: geometry.storedLength,
+        wrappedKey: draft.sealer.wrappedKey.bytes, descriptor: sealed)
+    }
+  }
 
   /// Seals the plaintext into the block region without gaps; returns the bytes that it fills.
   private func seal(_ stripe: PlainStripe) -> Int {
@@ -81,14 +102,5 @@ final class StripeEncoder: @unchecked Sendable {
       target = end
     } while source < stripe.count
     return target - stripe.layout.blocksOffset
-  }
-
-  /// Moves data blocks that lie one behind the other to their places, the last one first.
-  private func spread(_ memory: AlignedBuffer, _ layout: StripeLayout, blockLength: Int) {
-    guard blockLength != layout.blockStride else { return }
-    for index in (0..<scheme.data).reversed() {
-      let start = layout.blocksOffset + index * blockLength
-      memory.move(start..<start + blockLength, to: layout.block(index))
-    }
   }
 }
