@@ -85,7 +85,7 @@ let package = Package(
     library("Adapters", "MetadataSQLite", ["Base", "Runtime", "Telemetry", "Metadata", "SQLite"]),
 
     // Services
-    library("Services", "Access", ["Base", "Crypto", "Metadata", "Sealing", "Signing"]),
+    library("Services", "Access", ["Base", "Runtime", "Crypto", "Metadata", "Sealing", "Signing"]),
     library(
       "Services", "ObjectEngine",
       [

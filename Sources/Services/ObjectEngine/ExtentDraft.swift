@@ -23,7 +23,8 @@ struct ExtentDraft: Sendable {
   func row(_ trailers: [ChunkTrailer], plaintextLength: Int64, missing: UInt32) -> Extent {
     Extent(
       id: id, dataCount: scheme.data, parityCount: scheme.parity,
-      plaintextLength: plaintextLength, transform: 0, wrappedKey: sealer.wrappedKey.bytes, stores: stores,
+      plaintextLength: plaintextLength, transform: 0, wrappedKey: sealer.wrappedKey.bytes,
+      stores: stores,
       digests: trailers.map(\.sha256), missing: missing)
   }
 }

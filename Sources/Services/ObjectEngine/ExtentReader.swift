@@ -73,7 +73,8 @@ final class ExtentReader: Sendable {
     let stripe = geometry.stripe(index)
     let segments = SegmentLayout.segments(covering: range)
     let stored =
-      segments.lowerBound * SegmentLayout.storedByteCount..<min(
+      segments.lowerBound
+      * SegmentLayout.storedByteCount..<min(
         segments.upperBound * SegmentLayout.storedByteCount, stripe.storedRange.count)
     try await readBlocks(stripe, covering: stored, into: memory, layout: layout)
     try open(stripe, segments: segments, in: memory, layout: layout)
@@ -96,14 +97,14 @@ final class ExtentReader: Sendable {
     let unit = ChunkLimits.checksumSpan
     let part =
       first == last
-      ? (stored.lowerBound - first * length) / unit * unit..<min(
-        length, ByteCount.roundUp(stored.upperBound - first * length, to: unit))
+      ? (stored.lowerBound - first * length) / unit
+        * unit..<min(
+          length, ByteCount.roundUp(stored.upperBound - first * length, to: unit))
       : 0..<length
     var have: Set<Int> = []
-    for index in first...last {
-      if try await readPart(index, stripe, part, into: memory, layout: layout) {
-        have.insert(index)
-      }
+    for index in first...last
+    where try await readPart(index, stripe, part, into: memory, layout: layout) {
+      have.insert(index)
     }
     let wanted = Set(first...last).subtracting(have)
     guard !wanted.isEmpty else { return }
@@ -139,7 +140,9 @@ final class ExtentReader: Sendable {
     _ index: Int, _ stripe: Stripe, _ part: Range<Int>, into memory: AlignedBuffer,
     layout: StripeLayout
   ) async throws -> Bool {
-    guard state.withLock({ $0.failed & 1 << UInt32(truncatingIfNeeded: index) == 0 }) else { return false }
+    guard state.withLock({ $0.failed & 1 << UInt32(truncatingIfNeeded: index) == 0 }) else {
+      return false
+    }
     do throws(ChunkStoreError) {
       let reader = try await reader(index)
       let offset = stripe.chunkOffset

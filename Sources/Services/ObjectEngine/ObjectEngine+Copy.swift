@@ -40,7 +40,8 @@ extension ObjectEngine {
   ) async throws -> R {
     if version.extentCount == 0 {
       let bytes = version.size == 0 ? [] : try inlineContent(version)
-      return try await write(ArraySource(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
+      return try await write(
+        ArraySource(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
     }
     if range.isEmpty { return try await write(ArraySource([])) }
     let channel = BoundedChannel<[UInt8]>(capacity: 2)
