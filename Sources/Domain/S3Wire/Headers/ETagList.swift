@@ -1,0 +1,54 @@
+/// The entity tags of `If-Match` or `If-None-Match`, or `*`.
+public enum ETagList: Hashable, Sendable {
+  /// One tag, without quotes.
+  public struct Tag: Hashable, Sendable {
+    /// The tag.
+    public let text: String
+    /// Whether it was sent as a weak one, `W/"…"`.
+    public let isWeak: Bool
+  }
+
+  /// Any object that exists.
+  case any
+  /// Objects with one of these tags.
+  case tags([Tag])
+
+  /// Reads the header; the quotes may be missing, as some clients leave them out.
+  public init(_ text: String) {
+    let pieces = text.split(separator: ",").map { Self.trim($0) }
+    if pieces.contains("*") {
+      self = .any
+    } else {
+      self = .tags(pieces.filter { !$0.isEmpty }.map { Self.tag($0) })
+    }
+  }
+
+  /// Whether an object with this tag is meant; a weak tag counts only when `weakly`.
+  public func matches(_ etag: String, weakly: Bool) -> Bool {
+    switch self {
+    case .any: true
+    case .tags(let tags): tags.contains { $0.text == etag && (weakly || !$0.isWeak) }
+    }
+  }
+
+  private static func tag(_ piece: Substring) -> Tag {
+    let isWeak = piece.hasPrefix("W/")
+    return Tag(text: unquoted(isWeak ? piece.dropFirst(2) : piece), isWeak: isWeak)
+  }
+
+  /// A tag without the quotes around it.
+  static func unquoted(_ text: Substring) -> String {
+    let trimmed = trim(text)
+    guard trimmed.utf8.count >= 2, trimmed.hasPrefix("\""), trimmed.hasSuffix("\"") else {
+      return String(trimmed)
+    }
+    return String(trimmed.dropFirst().dropLast())
+  }
+
+  private static func trim(_ text: Substring) -> Substring {
+    var text = text
+    while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+    return text
+  }
+}
