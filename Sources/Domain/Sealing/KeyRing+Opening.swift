@@ -14,7 +14,7 @@ extension KeyRing {
     let wrapping: AESGCM
     switch (wrappedKey.kind, customerKey) {
     case (.keyEncryptionKey, nil):
-      wrapping = ExtentKeys(keyEncryptionKey: keyEncryptionKey, extent: extent).wrapping
+      wrapping = ExtentKeys.wrapping(keyEncryptionKey: keyEncryptionKey, extent: extent)
     case (.customerKey, let customerKey?):
       wrapping = ExtentKeys.wrapping(customerKey: customerKey, extent: extent)
     case (.customerKey, nil):
