@@ -138,7 +138,7 @@ final class ChunkFiles: Sendable {
       let new = state.withLock { epochs.subtracting($0.durableEpochs) }
       do throws(DiskError) {
         if !new.isEmpty { try fileSystem.syncDirectory(layout.chunks) }
-        for epoch in epochs { try fileSystem.syncDirectory(layout.epochDirectory(epoch)) }
+        for epoch in epochs.sorted() { try fileSystem.syncDirectory(layout.epochDirectory(epoch)) }
       } catch {
         throw guardian.failure(error)
       }

@@ -91,7 +91,8 @@ public final class LocalChunkStore: ChunkStore {
     // A bounded number at a time, so that no batch of the log grows too long.
     var rest = ids[...]
     while !rest.isEmpty {
-      let part = Array(Set(rest.prefix(1024)))
+      var seen = Set<ChunkID>()
+      let part = rest.prefix(1024).filter { seen.insert($0).inserted }
       rest = rest.dropFirst(1024)
       let small = part.filter { volumes.entry($0) != nil }
       if !small.isEmpty {

@@ -137,7 +137,10 @@ extension VolumeLog {
 
   /// Writes the delete records that a crash in the middle of a compaction left unwritten.
   private func undo(_ superseded: Superseded) {
-    let records = superseded.compactMap { location, id -> RewrittenRecord? in
+    let ordered = superseded.sorted {
+      ($0.key.volume, $0.key.offset) < ($1.key.volume, $1.key.offset)
+    }
+    let records = ordered.compactMap { location, id -> RewrittenRecord? in
       // A checkpoint may be newer than the records read behind it: then this is the live one.
       guard entry(id)?.location != location else { return nil }
       return RewrittenRecord(
