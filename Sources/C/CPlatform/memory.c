@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 #include <sys/random.h>
 
 int platform_random(void *bytes, size_t count) {
@@ -22,3 +24,28 @@ void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas)
   mallopt(M_MMAP_THRESHOLD, mmap_threshold);
   mallopt(M_ARENA_MAX, arenas);
 }
+
+static void stop_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGHUP);
+}
+
+void platform_block_signals(void) {
+  sigset_t set;
+  stop_signals(&set);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int platform_wait_signal(void) {
+  sigset_t set;
+  int number = 0;
+  stop_signals(&set);
+  while (sigwait(&set, &number) != 0) {
+  }
+  return number;
+}
+
+const char *platform_environment(int index) { return environ[index]; }

@@ -12,4 +12,14 @@ void platform_name_thread(const char *name);
    free memory the allocator keeps, and from which size on it maps. */
 void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas);
 
+/* Blocks SIGTERM, SIGINT and SIGHUP for all threads made later, and ignores SIGPIPE; sigset_t and
+   its macros are awkward to import. Called first of all. */
+void platform_block_signals(void);
+
+/* Waits for one of the blocked signals and returns its number. */
+int platform_wait_signal(void);
+
+/* environ(7): a global of unknown bound. Entry `index`, NULL behind the last. */
+const char *platform_environment(int index);
+
 #endif

@@ -1,0 +1,102 @@
+public import Access
+import Base
+public import HTTPServer
+import Metadata
+public import ObjectEngine
+public import Runtime
+import S3Wire
+import Signing
+public import Telemetry
+
+/// The S3 API: parses, authenticates, authorises, runs one operation and answers.
+///
+/// `handle` may be called from any task; it never throws, since each failure is an S3 error.
+public final class S3Service: Sendable {
+  let engine: ObjectEngine
+  let access: AccessControl
+  let region: String
+  let domains: [String]
+  let clock: any WallClock
+  let log: Log
+  let verifier: SignatureVerifier
+  let requestIDs: RequestIDs
+
+  /// Serves `engine` to those whom `access` knows. `domains` are the host names below which a
+  /// label names a bucket.
+  public init(
+    engine: ObjectEngine, access: AccessControl, region: String, domains: [String],
+    clock: any WallClock, random: any RandomSource, log: Log
+  ) {
+    self.engine = engine
+    self.access = access
+    self.region = region
+    self.domains = domains
+    self.clock = clock
+    self.log = log.named("s3")
+    verifier = SignatureVerifier(region: region)
+    requestIDs = RequestIDs(random: random)
+  }
+
+  var metadata: any MetadataStore { engine.metadata }
+
+  /// Answers one request.
+  public func handle(_ request: HTTPRequest) async -> HTTPResponse {
+    let requestID = requestIDs.next()
+    if request.head.path.elementsEqual(Self.healthPath) {
+      return HTTPResponse(status: 200, headers: [("content-type", "text/plain")])
+    }
+    do {
+      let call = try await open(request, requestID: requestID)
+      var response = try await perform(call)
+      response.headers.append(("x-amz-request-id", requestID))
+      return response
+    } catch {
+      return answer(error, to: request, requestID: requestID)
+    }
+  }
+
+  /// The body of an answer to a request that is no HTTP.
+  public static func protocolErrorBody(
+    _ status: Int, _ reason: String
+  ) -> (body: [UInt8], contentType: String) {
+    let error =
+      switch status {
+      case 408: S3Error(.requestTimeout)
+      case 431: S3Error(.requestHeaderSectionTooLarge)
+      default: S3Error(.badRequest, reason)
+      }
+    return (error.body(resource: [], requestID: ""), "application/xml")
+  }
+
+  private static let healthPath = Array("/_/health".utf8)
+
+  private func open(_ request: HTTPRequest, requestID: String) async throws -> S3Call {
+    let head = request.head
+    let query = head.query ?? []
+    let target = try RequestTarget(
+      rawPath: head.path, rawQuery: query, host: head.authority, domains: domains)
+    let headers = RequestHeaders(
+      head.fields.map { RequestHeaders.Field(name: $0.name, value: $0.value) })
+    let operation = try S3Router.route(
+      method: head.method.description, hasBucket: target.bucket != nil, hasKey: target.key != nil,
+      query: target.query, isForm: false, hasHeader: { headers.contains($0) })
+    let (identity, signed, key) = try await authenticate(request)
+    guard operation.isImplemented else { throw S3Error(.notImplemented) }
+    return S3Call(
+      request: request, requestID: requestID, operation: operation, target: target,
+      headers: headers, identity: identity, signed: signed, signingKey: key)
+  }
+}
+
+/// Unique names of requests: a random part of the process and a count.
+final class RequestIDs: Sendable {
+  private let random: any RandomSource
+
+  init(random: any RandomSource) { self.random = random }
+
+  /// 16 upper-case hexadecimal digits.
+  func next() -> String {
+    let text = String(random.next(), radix: 16, uppercase: true)
+    return String(repeating: "0", count: 16 - text.utf8.count) + text
+  }
+}
