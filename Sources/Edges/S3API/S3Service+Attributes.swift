@@ -15,8 +15,8 @@ extension S3Service {
       answer.checksum = version.checksum?.checksum(partCount: version.partCount)
     }
     if request.attributes.contains(.storageClass) { answer.storageClass = version.storageClass }
-    if request.attributes.contains(.objectSize) { answer.size = Int(version.size) }
-    if request.attributes.contains(.objectParts), version.partCount > 0 {
+    if request.attributes.contains(.size) { answer.size = Int(version.size) }
+    if request.attributes.contains(.parts), version.partCount > 0 {
       answer.parts = try await partPage(version, request)
     }
     var fields: [(name: String, value: String)] = [

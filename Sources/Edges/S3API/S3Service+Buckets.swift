@@ -8,7 +8,8 @@ extension S3Service {
   func listBuckets(_ call: S3Call) async throws -> HTTPResponse {
     let user = call.identity.user
     let prefix = try call.query.text("prefix") ?? ""
-    let pageSize = try Parameters.pageSize(call.query, "max-buckets", default: Parameters.maximumPage)
+    let pageSize = try Parameters.pageSize(
+      call.query, "max-buckets", default: Parameters.maximumPage)
     var after = ""
     if let text = try call.query.text("continuation-token") {
       after = String(decoding: try ContinuationToken(text).after, as: UTF8.self)
@@ -24,7 +25,8 @@ extension S3Service {
       if page.count < pageSize { break }
     } while !isPaged && pageSize > 0
     let isCut = isPaged && pageSize > 0 && buckets.count == pageSize
-    let token = isCut ? buckets.last.map { ContinuationToken(after: Array($0.name.utf8)).text } : nil
+    let token =
+      isCut ? buckets.last.map { ContinuationToken(after: Array($0.name.utf8)).text } : nil
     return Self.xml(
       S3Response.listBuckets(
         buckets.map { BucketRow(name: $0.name, created: $0.created, region: region) },

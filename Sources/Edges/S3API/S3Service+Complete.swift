@@ -4,6 +4,7 @@ import HTTPServer
 import Metadata
 import ObjectEngine
 import S3Wire
+import Signing
 
 extension S3Service {
   func completeMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {

@@ -1,3 +1,4 @@
+import Access
 import Base
 import Checksums
 import HTTPServer
@@ -53,7 +54,8 @@ extension S3Service {
   /// The version that `x-amz-copy-source` names, if its conditions hold.
   func copySource(_ call: S3Call) async throws -> ObjectVersion {
     guard let raw = call.headers.first("x-amz-copy-source") else {
-      throw S3Error.invalidArgument("Copy Source must mention the source", name: "x-amz-copy-source")
+      throw S3Error.invalidArgument(
+        "Copy Source must mention the source", name: "x-amz-copy-source")
     }
     let source = try CopySource(raw)
     let version = try await version(

@@ -1,3 +1,4 @@
+import Access
 import Base
 import Checksums
 import HTTPServer
@@ -15,7 +16,7 @@ extension S3Service {
       guard algorithm.multipartTypes.contains(type) else {
         throw S3Error(
           .invalidRequest,
-          "The \(type.name) checksum type cannot be used with the \(algorithm.name) checksum "
+          "The \(type.rawValue) checksum type cannot be used with the \(algorithm.name) checksum "
             + "algorithm.")
       }
     } else if type != nil {
@@ -31,7 +32,7 @@ extension S3Service {
     var fields: [(name: String, value: String)] = [("x-amz-server-side-encryption", "AES256")]
     if let algorithm = checksums.requestedAlgorithm, let type {
       fields.append(("x-amz-checksum-algorithm", algorithm.name))
-      fields.append(("x-amz-checksum-type", type.name))
+      fields.append(("x-amz-checksum-type", type.rawValue))
     }
     return Self.xml(
       S3Response.createMultipartUpload(

@@ -67,7 +67,8 @@ final class UploadContent {
       throw S3Error(.malformedTrailerError)
     }
     guard let sent = Checksum(algorithm: algorithm, text: text), sent.type == .fullObject else {
-      throw S3Error(.invalidRequest, "Value for \(algorithm.headerName) trailing header is invalid.")
+      throw S3Error(
+        .invalidRequest, "Value for \(algorithm.headerName) trailing header is invalid.")
     }
     try compare(sent, digests)
   }
