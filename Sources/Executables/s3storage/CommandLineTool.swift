@@ -23,6 +23,9 @@ enum CommandLineTool {
     switch arguments.first {
     case "serve": return await ServeCommand.run(rest, environment)
     case "config": return ConfigCommand.run(rest, environment)
+    case "crash-steps":
+      Terminal.out(CrashPoint.allCases.map { $0.rawValue + "\n" }.joined())
+      return 0
     case "version", "--version":
       Terminal.out("s3storage \(version)\n")
       return 0

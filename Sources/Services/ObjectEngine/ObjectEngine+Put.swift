@@ -75,6 +75,7 @@ extension ObjectEngine {
     let written = try await content.write(source)
     let checksum = request.algorithms.first.flatMap { written.digests.checksum($0) }
     let etag = Hex.encode(written.digests.md5)
+    CrashPoint.reach(.putChunksWritten)
     let committed = try await committing(written.content) {
       try await metadata.commit(
         ObjectCommit(
@@ -83,6 +84,7 @@ extension ObjectEngine {
           checksum: checksum.map(StoredChecksum.init), storageClass: request.storageClass,
           owner: request.owner, condition: request.condition))
     }
+    CrashPoint.reach(.putCommitted)
     return PutResult(
       etag: etag, digests: written.digests, version: committed, checksum: checksum)
   }

@@ -1,0 +1,62 @@
+import Glibc
+
+/// The file of a database as one process owns it: an exclusive lock on a file beside it.
+///
+/// SQLite's own locks let several processes write in turn; this keeps a second one out. Ends with
+/// the value or the process.
+public struct DatabaseFile: ~Copyable, Sendable {
+  /// Why a file cannot be owned.
+  public enum Failure: Error, Hashable, Sendable {
+    /// Another process, or another owner in this one, has it.
+    case inUse
+    /// The system refused; its error number.
+    case system(Int32)
+  }
+
+  /// Where the database is.
+  public let path: String
+  private let lock: Int32
+
+  /// Locks the database at `path`, which need not exist; its directory must.
+  public init(path: String) throws(Failure) {
+    let descriptor = unsafe open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .system(errno) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let number = errno
+      close(descriptor)
+      throw number == EWOULDBLOCK ? .inUse : .system(number)
+    }
+    self.path = path
+    lock = descriptor
+  }
+
+  deinit {
+    close(lock)
+  }
+
+  /// Makes the entries of the directory that holds `path` durable.
+  public static func syncDirectory(of path: String) throws(Failure) {
+    let directory: String
+    if let slash = path.lastIndex(of: "/") {
+      directory = slash == path.startIndex ? "/" : String(path[..<slash])
+    } else {
+      directory = "."
+    }
+    try sync(directory, flags: O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  }
+
+  /// Makes the content of the file at `path` durable.
+  ///
+  /// Not for a database that this process has open: closing any descriptor of it drops SQLite's
+  /// locks (POSIX `fcntl`).
+  public static func syncFile(_ path: String) throws(Failure) {
+    try sync(path, flags: O_RDONLY | O_CLOEXEC)
+  }
+
+  private static func sync(_ path: String, flags: Int32) throws(Failure) {
+    let descriptor = unsafe open(path, flags)
+    guard descriptor >= 0 else { throw .system(errno) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw .system(errno) }
+  }
+}
