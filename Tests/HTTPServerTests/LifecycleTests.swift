@@ -137,7 +137,7 @@ struct LifecycleTests {
     let client = SendableClient(try TestClient(port: port))
     client.value.send(Self.request)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await server.run() }
+      group.addTask(executorPreference: serverThreads) { try await server.run() }
       try await eventually { gate.entered == 1 }
       group.cancelAll()
       try await group.waitForAll()
@@ -236,7 +236,7 @@ struct LifecycleTests {
     #expect(server.addresses.map(\.host) == ["127.0.0.1", "::", "::1"])
     let ports = server.addresses.map(\.port)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await server.run() }
+      group.addTask(executorPreference: serverThreads) { try await server.run() }
       try await asClient {
         for (port, text) in [(ports[0], "first\n"), (ports[1], "127.0.0.1 false\n")] {
           let client = try TestClient(port: port)
