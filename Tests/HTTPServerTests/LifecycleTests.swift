@@ -124,7 +124,7 @@ struct LifecycleTests {
       server.beginShutdown(deadline: .milliseconds(50))
       try await asClient { _ = client.value.receiveAll() }
       #expect(client.value.statuses.isEmpty)
-      #expect(gate.cancelled == 1)
+      try await eventually { gate.cancelled == 1 }
     }
   }
 

@@ -94,11 +94,11 @@ extension EventLoop {
       guard let connection else { continue }
       if cutsAll { connection.cut() } else { connection.expireWaits() }
     }
-    if statistics.openConnections >= limits.maximumConnections { makeRoom() }
+    if statistics.clientsAreWaiting { makeRoom() }
     resumeListeners()
   }
 
-  /// At the connection limit: ends the connections that have been idle for longest, a few per tick,
+  /// Clients wait at the connection limit: ends the connections that have been idle for longest, a few per tick,
   /// so that clients that only hold places cannot keep others out for the whole idle time.
   private func makeRoom() {
     let newest = now + Int64(limits.idleMilliseconds) - Self.leastIdleMilliseconds
