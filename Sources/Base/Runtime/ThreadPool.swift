@@ -61,6 +61,12 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     return try result.get()
   }
 
+  /// Starts work that lives as long as the process and that nothing waits for, such as waiting for
+  /// signals. The one place for it: all other work is structured.
+  public func detach(_ body: @escaping @Sendable () async -> Void) {
+    Task(executorPreference: self) { await body() }
+  }
+
   @concurrent
   private static func call<R: Sendable, E: Error>(
     _ body: @Sendable () throws(E) -> R

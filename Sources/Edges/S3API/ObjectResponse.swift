@@ -43,6 +43,6 @@ struct ObjectResponseHeaders {
 
   mutating func addChecksum(_ checksum: Checksum) {
     add(checksum.algorithm.headerName, checksum.description)
-    add("x-amz-checksum-type", checksum.type.name)
+    add("x-amz-checksum-type", checksum.type.rawValue)
   }
 }

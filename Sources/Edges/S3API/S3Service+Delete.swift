@@ -29,3 +29,60 @@ extension S3Service {
     }
   }
 }
+
+extension S3Service {
+  /// Deletes of one request that run at a time: together they fill a commit batch.
+  private static let concurrentDeletes = 64
+
+  func deleteObjects(_ call: S3Call) async throws -> HTTPResponse {
+    let bucket = try await bucket(call)
+    let body = try DeleteObjectsBody(try await document(call))
+    var outcomes: [S3Response.DeleteOutcome] = []
+    outcomes.reserveCapacity(body.entries.count)
+    var start = 0
+    while start < body.entries.count {
+      let end = min(start + Self.concurrentDeletes, body.entries.count)
+      outcomes += await deleteAll(body.entries[start..<end], in: bucket)
+      start = end
+    }
+    return Self.xml(S3Response.deleteObjects(outcomes, isQuiet: body.isQuiet))
+  }
+
+  private func deleteAll(
+    _ entries: ArraySlice<DeleteObjectsBody.Entry>, in bucket: Bucket
+  ) async -> [S3Response.DeleteOutcome] {
+    await withTaskGroup(of: (Int, S3Response.DeleteOutcome).self) { group in
+      for (index, entry) in entries.enumerated() {
+        group.addTask { (index, await self.delete(entry, in: bucket)) }
+      }
+      var outcomes: [Int: S3Response.DeleteOutcome] = [:]
+      for await (index, outcome) in group { outcomes[index] = outcome }
+      return (0..<entries.count).compactMap { outcomes[$0] }
+    }
+  }
+
+  private func delete(
+    _ entry: DeleteObjectsBody.Entry, in bucket: Bucket
+  ) async -> S3Response.DeleteOutcome {
+    do {
+      let key = try entry.key().bytes
+      guard entry.lastModified == nil, entry.size == nil else {
+        throw S3Error(.notImplemented)
+      }
+      if let id = entry.versionID { try Self.checkVersionID(id) }
+      let condition: WriteCondition =
+        switch entry.etag {
+        case nil: .none
+        case "*": .exists
+        case .some(let etag): .matches(etag: etag)
+        }
+      let result = try await engine.delete(
+        bucket: bucket.id, key: key, versionID: entry.versionID, condition: condition)
+      return .deleted(
+        key: key, versionID: entry.versionID, isDeleteMarker: result.isDeleteMarker,
+        markerVersionID: result.isDeleteMarker ? result.versionID : nil)
+    } catch {
+      return .failed(key: entry.rawKey, versionID: entry.versionID, s3Error(error))
+    }
+  }
+}

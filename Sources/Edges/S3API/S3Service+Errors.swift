@@ -27,7 +27,8 @@ extension S3Service {
     return HTTPResponse(status: mapped.status, headers: headers, body: .bytes(body))
   }
 
-  private func s3Error(_ error: any Error) -> S3Error {
+  /// What a client reads of any failure.
+  func s3Error(_ error: any Error) -> S3Error {
     switch error {
     case let error as S3Error: error
     case let error as SigningError: S3Error(error)

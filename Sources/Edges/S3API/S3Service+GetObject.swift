@@ -23,7 +23,9 @@ extension S3Service {
       let selection = try await select(version, call)
       let head = try responseHead(version, selection, call)
       let status = selection.isPartial ? 206 : 200
-      if selection.range.isEmpty { return HTTPResponse(status: status, headers: head, body: .bytes([])) }
+      if selection.range.isEmpty {
+        return HTTPResponse(status: status, headers: head, body: .bytes([]))
+      }
       if version.extentCount == 0 {
         let content = try engine.inlineContent(version)
         let range = Int(selection.range.lowerBound)..<Int(selection.range.upperBound)

@@ -1,3 +1,4 @@
+import Access
 import Base
 import Checksums
 import HTTPServer
@@ -25,7 +26,7 @@ extension S3Service {
     ]
     if let checksum = result.checksum {
       fields.append((checksum.algorithm.headerName, checksum.description))
-      fields.append(("x-amz-checksum-type", checksum.type.name))
+      fields.append(("x-amz-checksum-type", checksum.type.rawValue))
     }
     if let id = result.version.versionID { fields.append(("x-amz-version-id", id)) }
     return HTTPResponse(status: 200, headers: fields)

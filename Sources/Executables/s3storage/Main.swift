@@ -1,4 +1,12 @@
+import Glibc
+import Runtime
+
+/// The one executable: parses the command, builds the object graph and runs.
 @main
 enum Main {
-  static func main() {}
+  static func main() async {
+    ProcessEnvironment.blockSignals()
+    ProcessEnvironment.tuneAllocator()
+    exit(await CommandLineTool.run(Array(CommandLine.arguments.dropFirst())))
+  }
 }

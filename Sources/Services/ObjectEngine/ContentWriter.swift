@@ -38,7 +38,7 @@ struct ContentWriter {
   private var scheme: ErasureScheme { configuration.scheme }
   private var stripePlaintext: Int { scheme.data * 4 * SegmentLayout.plaintextByteCount }
 
-  func write(_ original: some ObjectSource) async throws -> WrittenContent {
+  func write(_ original: any ObjectSource) async throws -> WrittenContent {
     let source = PeekingSource(original)
     let expected = source.expectedLength
     if let expected, expected > plan.maximumSize {
@@ -73,7 +73,7 @@ struct ContentWriter {
   // MARK: Content of at most one stripe
 
   private func writeInline(
-    _ source: PeekingSource<some ObjectSource>, _ length: Int
+    _ source: PeekingSource, _ length: Int
   ) async throws -> WrittenContent {
     let buffer = try await engine.buffers.stripe(max(length, 1))
     let count = try await source.fill(buffer.memory, limit: length)
@@ -116,7 +116,7 @@ struct ContentWriter {
   // MARK: Content of many stripes
 
   private func writeStreaming(
-    _ first: PlainStripe, _ source: PeekingSource<some ObjectSource>
+    _ first: PlainStripe, _ source: PeekingSource
   ) async throws -> WrittenContent {
     let draft = try engine.draftExtent(scheme: scheme)
     let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
@@ -166,7 +166,7 @@ struct ContentWriter {
   }
 
   private func produce(
-    _ first: PlainStripe, _ source: PeekingSource<some ObjectSource>, into lanes: WriteLanes
+    _ first: PlainStripe, _ source: PeekingSource, into lanes: WriteLanes
   ) async throws {
     var stripe = first
     var total = Int64(first.count)
@@ -187,7 +187,7 @@ struct ContentWriter {
 
   /// Whether nothing follows `total` bytes; `isShort` says that fewer came than were wanted.
   private func isAtEnd(
-    _ source: PeekingSource<some ObjectSource>, after total: Int64, isShort: Bool
+    _ source: PeekingSource, after total: Int64, isShort: Bool
   ) async throws -> Bool {
     guard total <= plan.maximumSize else { throw EngineError.tooLarge(limit: plan.maximumSize) }
     guard let expected = source.expectedLength else {

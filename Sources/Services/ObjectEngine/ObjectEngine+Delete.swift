@@ -1,4 +1,5 @@
 public import Metadata
+import Runtime
 
 extension ObjectEngine {
   /// Deletes the current object of a key or one version of it; deleting nothing is no error.
@@ -7,9 +8,12 @@ extension ObjectEngine {
   public func delete(
     bucket: BucketID, key: [UInt8], versionID: String? = nil, condition: WriteCondition = .none
   ) async throws -> DeletedVersion {
-    try await mappingErrors {
+    CrashPoint.reach(.deleteBeforeCommit)
+    let deleted = try await mappingErrors {
       try await metadata.delete(
         bucket: bucket, key: key, versionID: versionID, condition: condition)
     }
+    CrashPoint.reach(.deleteCommitted)
+    return deleted
   }
 }

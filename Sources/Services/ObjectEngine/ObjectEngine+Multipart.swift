@@ -57,9 +57,12 @@ extension ObjectEngine {
     let part = UploadedPart(
       number: number, size: written.digests.size, etag: Hex.encode(written.digests.md5),
       lastModified: clock.now, checksum: checksum.map(StoredChecksum.init), extent: extent.id)
-    return try await committing(written.content) {
+    CrashPoint.reach(.partChunksWritten)
+    let committed = try await committing(written.content) {
       try await metadata.commitPart(part, extent: extent, upload: upload.id)
     }
+    CrashPoint.reach(.partCommitted)
+    return committed
   }
 
   /// Writes a part with the content of a range of an object.
@@ -89,6 +92,7 @@ extension ObjectEngine {
     if let expected, let checksum, expected != checksum {
       throw EngineError.digestMismatch(expected.algorithm.name)
     }
+    CrashPoint.reach(.completeBeforeCommit)
     let committed = try await mappingErrors {
       try await metadata.complete(
         UploadCompletion(
@@ -96,6 +100,7 @@ extension ObjectEngine {
           version: writer.nextOpaqueID(), etag: etag, checksum: checksum.map(StoredChecksum.init),
           condition: condition))
     }
+    CrashPoint.reach(.completeCommitted)
     let size = parts.reduce(0) { $0 + $1.size }
     return PutResult(
       etag: etag, digests: ContentDigests(size: size, md5: [], checksums: []), version: committed,

@@ -1,6 +1,7 @@
 import Base
 public import Checksums
 public import Metadata
+import Runtime
 import Sealing
 
 /// An object to be written.
@@ -61,7 +62,7 @@ extension ObjectEngine {
   /// `check` sees the digests after the last byte and before anything is durable; it throws to
   /// refuse the content. Throws `EngineError`, or what the source or `check` threw.
   public func put(
-    _ request: PutRequest, from source: some ObjectSource,
+    _ request: PutRequest, from source: any ObjectSource,
     check: @escaping (ContentDigests) throws -> Void = { _ in }
   ) async throws -> PutResult {
     let version = writer.nextOpaqueID()
@@ -74,6 +75,7 @@ extension ObjectEngine {
     let written = try await content.write(source)
     let checksum = request.algorithms.first.flatMap { written.digests.checksum($0) }
     let etag = Hex.encode(written.digests.md5)
+    CrashPoint.reach(.putChunksWritten)
     let committed = try await committing(written.content) {
       try await metadata.commit(
         ObjectCommit(
@@ -82,6 +84,7 @@ extension ObjectEngine {
           checksum: checksum.map(StoredChecksum.init), storageClass: request.storageClass,
           owner: request.owner, condition: request.condition))
     }
+    CrashPoint.reach(.putCommitted)
     return PutResult(
       etag: etag, digests: written.digests, version: committed, checksum: checksum)
   }
@@ -100,5 +103,32 @@ extension StoredChecksum {
     guard let algorithm = ChecksumAlgorithm(rawValue: algorithm) else { return nil }
     return Checksum(
       algorithm: algorithm, bytes: value, partCount: isComposite ? max(1, partCount) : nil)
+  }
+}
+
+extension ObjectEngine {
+  /// Reads a source of at most `limit` bytes into memory, with its digests.
+  ///
+  /// Throws `tooLarge`, `incompleteBody` and what the source throws.
+  public func collect(
+    _ source: any ObjectSource, limit: Int, algorithms: [ChecksumAlgorithm]
+  ) async throws -> (bytes: [UInt8], digests: ContentDigests) {
+    let peeking = PeekingSource(source)
+    let piece = AlignedBuffer(count: 64 << 10)
+    let hasher = ContentHasher(algorithms: algorithms)
+    var bytes: [UInt8] = []
+    while true {
+      let count = try await peeking.fill(piece, limit: piece.count)
+      guard count <= limit - bytes.count else {
+        throw EngineError.tooLarge(limit: Int64(limit))
+      }
+      hasher.update(piece, 0..<count)
+      bytes += piece.bytes(0..<count)
+      if count < piece.count { break }
+    }
+    if let expected = source.expectedLength, expected != Int64(bytes.count) {
+      throw EngineError.incompleteBody
+    }
+    return (bytes, hasher.finish())
   }
 }

@@ -9,7 +9,8 @@ import Sealing
 ///
 /// `prepare` reads the first stripe, so that what cannot be read fails while an error can still be
 /// answered; `stream` then delivers everything, reading ahead. Both are called once, by one task.
-public final class ObjectRead {
+public final class ObjectRead: @unchecked Sendable {
+  // `Sendable` so that the answer that streams it can be passed on; one task uses it at a time.
   /// Takes pieces of content in order; the buffer is the read's own again when it returns.
   public typealias Sink = (AlignedBuffer, Range<Int>) async throws -> Void
 

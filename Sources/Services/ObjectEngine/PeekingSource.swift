@@ -1,12 +1,12 @@
 import Runtime
 
 /// Pulls a source and can tell whether more comes, which a stripe must know before it is sealed.
-final class PeekingSource<Source: ObjectSource> {
-  private let source: Source
+final class PeekingSource {
+  private let source: any ObjectSource
   private let ahead = AlignedBuffer(count: 1)
   private var aheadRange = 0..<0
 
-  init(_ source: Source) { self.source = source }
+  init(_ source: any ObjectSource) { self.source = source }
 
   var expectedLength: Int64? { source.expectedLength }
 

@@ -51,6 +51,7 @@ struct WriteLanes: Sendable {
     defer { _ = coded.close() }
     while let stripe = try await coded.next() {
       try await fanOut.append(stripe)
+      CrashPoint.reach(.putFirstStripe)
     }
   }
 }

@@ -50,7 +50,8 @@ public struct HTTPRange: Hashable, Sendable {
   /// throws `InvalidArgument`.
   public static func copySource(_ text: String, size: Int) throws(S3Error) -> Range<Int> {
     let name = "x-amz-copy-source-range"
-    guard let range = HTTPRange(Array(text.utf8)[...]), case .bounded(let first, let last) = range.kind
+    guard let range = HTTPRange(Array(text.utf8)[...]),
+      case .bounded(let first, let last) = range.kind
     else {
       throw .invalidArgument(
         "The x-amz-copy-source-range value must be of the form bytes=first-last where first and "

@@ -54,8 +54,10 @@ extension Connection {
     request.begin(parsed)
     response.begin(keepsAlive: parsed.keepsAlive && !loop.isDraining)
     isHandling = true
-    defer { isHandling = false }
-    try await answer(parsed)
+    do {
+      defer { isHandling = false }
+      try await answer(parsed)
+    }
     guard response.keepsAlive, !Task.isCancelled else {
       await linger()
       return false

@@ -5,6 +5,8 @@ extension Connection {
   func waitToRead(until deadline: Int64, cancellably: Bool) async -> Wake {
     if isCut { return .cut }
     if reader.isOccupied { return .occupied }
+    // A peer that drips would otherwise be awake whenever the clock looks at the waits.
+    if deadline <= loop.now { return .timedOut }
     guard cancellably else { return await parkReader(deadline) }
     if Task.isCancelled { return .cancelled }
     let number = reader.beginNumber()
@@ -75,8 +77,8 @@ struct RateGate {
   mutating func wait(_ milliseconds: Int64, _ limits: HTTPLimits) -> Bool {
     waited += milliseconds
     guard waited >= Int64(limits.rateWindowMilliseconds) else { return true }
-    let least = limits.bodyBytesPerSecond.multipliedReportingOverflow(by: Int(waited) / 1000)
-    let isEnough = !least.overflow && moved >= least.partialValue
+    let least = limits.bodyBytesPerSecond.multipliedReportingOverflow(by: Int(waited))
+    let isEnough = !least.overflow && moved >= least.partialValue / 1000
     waited = 0
     moved = 0
     return isEnough

@@ -32,12 +32,20 @@ final class TLSSession: @unchecked Sendable {
     return result == 1 ? .moved(0) : outcome(result)
   }
 
-  /// Receives into `target`, which is not empty.
+  /// Receives into `target`, which is not empty, as many records as are here and fit.
   func receive(into target: UnsafeMutableRawBufferPointer) -> TransferAttempt {
-    ERR_clear_error()
-    let limit = Int32(truncatingIfNeeded: min(target.count, 1 << 20))
-    let result = unsafe SSL_read(pointer, target.baseAddress, limit)
-    return result > 0 ? .moved(Int(result)) : outcome(result)
+    var done = 0
+    while done < target.count {
+      ERR_clear_error()
+      let limit = Int32(truncatingIfNeeded: min(target.count - done, 1 << 20))
+      let result = unsafe SSL_read(pointer, target.baseAddress.map { unsafe $0 + done }, limit)
+      guard result > 0 else {
+        // What ended this is reported again by the next call.
+        return done > 0 ? .moved(done) : outcome(result)
+      }
+      done += Int(result)
+    }
+    return .moved(done)
   }
 
   /// Sends of `source`, which is not empty, as much as is taken now.

@@ -44,7 +44,7 @@ public final class HTTPServer: Sendable {
 
   /// Where the listeners are bound, in the order they were given.
   public let addresses: [SocketAddress]
-  private let loops: [EventLoop]
+  let loops: [EventLoop]
   private let counters: ServerStatistics
   private let tlsHolders: [TLSContextHolder]
   private let state: Mutex<State>
@@ -83,7 +83,7 @@ public final class HTTPServer: Sendable {
   /// Cancelling the task stops at once: connections are cut, handlers cancelled. A handler that
   /// ignores cancellation holds this up, as its work still uses what the caller will tear down.
   public func run() async throws(HTTPServerError) {
-    let sockets = try begin()
+    var sockets = try begin()
     var started = 0
     var failure: HTTPServerError?
     for (index, loop) in loops.enumerated() {
@@ -100,6 +100,7 @@ public final class HTTPServer: Sendable {
         let loop = loops[index % loops.count]
         loop.execute { loop.add(socket) }
       }
+      sockets = []
       // A shutdown that came before the loops ran has reached none of them.
       drainLoops()
     } else {
@@ -121,7 +122,6 @@ public final class HTTPServer: Sendable {
       case .stopping: break
       case .running, .ended: return nil
       }
-      defer { state.listeners = [] }
       return state.listeners
     }
     guard let sockets else { throw .alreadyRun }
@@ -130,20 +130,22 @@ public final class HTTPServer: Sendable {
 
   /// Stops listening, closes idle connections, and ends the others after their current answer,
   /// which says `Connection: close`. What is still open after `deadline` is cut: its handler is
-  /// cancelled. Returns at once; `run` returns when all is done. May be called again to shorten
-  /// the deadline, and before `run`, which then returns at once.
+  /// cancelled. New clients are refused when this returns; `run` returns when all is done.
+  /// May be called again to shorten the deadline, and before `run`, which then returns at once.
   public func beginShutdown(deadline: Duration) {
     let milliseconds = deadline.components.seconds.multipliedReportingOverflow(by: 1000)
     let time = platform_monotonic_milliseconds().addingReportingOverflow(
       milliseconds.overflow
         ? .max : milliseconds.partialValue + deadline.components.attoseconds / 1_000_000_000_000_000
     )
-    state.withLock { state in
-      if state.phase == .ended { return }
+    let sockets: [ListeningSocket] = state.withLock { state in
+      if state.phase == .ended { return [] }
       state.phase = .stopping
       state.cutAt = min(state.cutAt, time.overflow ? .max : time.partialValue)
-      state.listeners = []
+      defer { state.listeners = [] }
+      return state.listeners
     }
+    for socket in sockets { socket.stop() }
     drainLoops()
   }
 

@@ -51,6 +51,11 @@ final class ListeningSocket: Sendable {
     }
   }
 
+  /// Refuses new clients from now on, from any thread; the descriptor is closed with the object.
+  func stop() {
+    _ = platform_shutdown_both(descriptor.number)
+  }
+
   private var leastBusy: EventLoop? {
     loops.min { left, right in
       let leftActive = left.activeRequests.load(ordering: .relaxed)

@@ -1,0 +1,74 @@
+import Access
+import Base
+import HTTPServer
+import Metadata
+import S3Wire
+
+extension S3Service {
+  func listBuckets(_ call: S3Call) async throws -> HTTPResponse {
+    let user = call.identity.user
+    let prefix = try call.query.text("prefix") ?? ""
+    let pageSize = try Parameters.pageSize(
+      call.query, "max-buckets", default: Parameters.maximumPage)
+    var after = ""
+    if let text = try call.query.text("continuation-token") {
+      after = String(decoding: try ContinuationToken(text).after, as: UTF8.self)
+    }
+    var buckets: [Bucket] = []
+    // Without `max-buckets` all buckets come in one answer, as clients of old expect.
+    let isPaged = call.query.contains("max-buckets")
+    repeat {
+      let page = try await metadata.listBuckets(
+        tenant: user.tenant, owner: call.identity.isAdministrator ? nil : user.id, purpose: .s3,
+        prefix: prefix, after: buckets.last?.name ?? after, limit: pageSize)
+      buckets += page
+      if page.count < pageSize { break }
+    } while !isPaged && pageSize > 0
+    let isCut = isPaged && pageSize > 0 && buckets.count == pageSize
+    let token =
+      isCut ? buckets.last.map { ContinuationToken(after: Array($0.name.utf8)).text } : nil
+    return Self.xml(
+      S3Response.listBuckets(
+        buckets.map { BucketRow(name: $0.name, created: $0.created, region: region) },
+        owner: Self.owner(user), prefix: prefix.isEmpty ? nil : prefix, nextToken: token))
+  }
+
+  func createBucket(_ call: S3Call) async throws -> HTTPResponse {
+    let name = try call.bucketName()
+    try Self.refuseACL(call)
+    if call.headers.text("x-amz-bucket-object-lock-enabled")?.lowercased() == "true" {
+      throw S3Error.notImplemented(header: "x-amz-bucket-object-lock-enabled")
+    }
+    try CreateBucketBody(try await document(call)).check(region: region)
+    let user = call.identity.user
+    _ = try await metadata.createBucket(
+      name: name, tenant: user.tenant, owner: user.id, purpose: .s3)
+    return HTTPResponse(status: 200, headers: [("location", "/\(name)")])
+  }
+
+  func headBucket(_ call: S3Call) async throws -> HTTPResponse {
+    _ = try await bucket(call)
+    return HTTPResponse(status: 200, headers: [("x-amz-bucket-region", region)])
+  }
+
+  func deleteBucket(_ call: S3Call) async throws -> HTTPResponse {
+    try await metadata.deleteBucket(try await bucket(call).id)
+    return HTTPResponse(status: 204)
+  }
+
+  func getBucketLocation(_ call: S3Call) async throws -> HTTPResponse {
+    _ = try await bucket(call)
+    return Self.xml(S3Response.bucketLocation(region: region))
+  }
+
+  /// A user as S3 shows an owner.
+  static func owner(_ user: User) -> S3Owner {
+    S3Owner(id: ownerID(user.id), displayName: user.name)
+  }
+
+  /// A user's id in the form of a canonical user id.
+  static func ownerID(_ id: UserID) -> String {
+    let text = String(id.number, radix: 16)
+    return String(repeating: "0", count: max(0, 64 - text.utf8.count)) + text
+  }
+}

@@ -1,0 +1,96 @@
+import Access
+import Base
+import Checksums
+import HTTPServer
+import Metadata
+import ObjectEngine
+import S3Wire
+
+extension S3Service {
+  func copyObject(_ call: S3Call) async throws -> HTTPResponse {
+    try Self.refuseUnsupported(call)
+    let source = try await copySource(call)
+    let headers = try ObjectHeaders(call.headers)
+    let checksums = try ChecksumHeaders(call.headers)
+    let condition = try Self.writeCondition(call)
+    let bucket = try await bucket(call)
+    let key = try call.key()
+    let replacesMetadata = try Self.directive(call, "x-amz-metadata-directive")
+    let replacesTags = try Self.directive(call, "x-amz-tagging-directive")
+    var attributes = source.attributes
+    if replacesMetadata {
+      let given = ObjectAttributes(headers)
+      attributes.headers = given.headers
+      attributes.metadata = given.metadata
+    }
+    if replacesTags { attributes.tags = ObjectAttributes(headers).tags }
+    let storageClass =
+      call.headers.contains("x-amz-storage-class") ? headers.storageClass : "STANDARD"
+    let isSelf = source.bucket == bucket.id && source.key == key && source.nonce == nil
+    if isSelf && !replacesMetadata && !call.headers.contains("x-amz-storage-class")
+      && checksums.requestedAlgorithm == nil
+    {
+      throw S3Error(
+        .invalidRequest,
+        "This copy request is illegal because it is trying to copy an object to itself without "
+          + "changing the object's metadata, storage class, website redirect location or "
+          + "encryption attributes.")
+    }
+    if isSelf && checksums.requestedAlgorithm == nil && condition == .none {
+      let version = try await engine.replaceAttributes(
+        of: source, attributes: attributes, storageClass: storageClass)
+      return copyAnswer(
+        etag: source.etag, version, source.checksum?.checksum(partCount: source.partCount))
+    }
+    let result = try await engine.copy(
+      source,
+      to: PutRequest(
+        bucket: bucket, key: key, attributes: attributes, storageClass: storageClass,
+        owner: call.identity.user.id, condition: condition,
+        algorithms: [Self.algorithm(checksums, source)]))
+    return copyAnswer(etag: result.etag, result.version, result.checksum)
+  }
+
+  /// The version that `x-amz-copy-source` names, if its conditions hold.
+  func copySource(_ call: S3Call) async throws -> ObjectVersion {
+    guard let raw = call.headers.first("x-amz-copy-source") else {
+      throw S3Error.invalidArgument(
+        "Copy Source must mention the source", name: "x-amz-copy-source")
+    }
+    let source = try CopySource(raw)
+    let version = try await version(
+      bucket: source.bucket.text, key: source.key.bytes, versionID: source.versionID,
+      withContent: true, call)
+    try ReadConditions(copySource: call.headers).checkCopySource(
+      etag: version.etag, lastModified: version.lastModified)
+    return version
+  }
+
+  private func copyAnswer(
+    etag: String, _ version: CommittedVersion, _ checksum: Checksum?
+  ) -> HTTPResponse {
+    var fields: [(name: String, value: String)] = [("x-amz-server-side-encryption", "AES256")]
+    if let id = version.versionID { fields.append(("x-amz-version-id", id)) }
+    return Self.xml(
+      S3Response.copyObject(etag: etag, lastModified: version.lastModified, checksum: checksum),
+      headers: fields)
+  }
+
+  /// Whether a directive says REPLACE rather than COPY.
+  private static func directive(_ call: S3Call, _ name: String) throws(S3Error) -> Bool {
+    switch call.headers.text(name)?.uppercased() {
+    case nil, "COPY": return false
+    case "REPLACE": return true
+    case .some(let value):
+      throw .invalidArgument("Unknown directive.", name: name, value: value)
+    }
+  }
+
+  /// The algorithm of a copy: what is asked for, else that of the source, else the default.
+  private static func algorithm(
+    _ checksums: ChecksumHeaders, _ source: ObjectVersion
+  ) -> ChecksumAlgorithm {
+    checksums.requestedAlgorithm
+      ?? source.checksum.flatMap { ChecksumAlgorithm(rawValue: $0.algorithm) } ?? .crc64nvme
+  }
+}

@@ -1,0 +1,98 @@
+import Runtime
+
+/// Every setting of the process.
+enum Settings {
+  private static let port = ConfigurationOption.Kind.number(0...65_535)
+  private static let largest = Int(Int32.max)
+
+  static let all: [ConfigurationOption] = listeners + storage + limits + work
+
+  private static let listeners = [
+    ConfigurationOption(
+      "S3_PORT", port, unit: "port", standard: "9000", "Where the S3 API listens."),
+    ConfigurationOption(
+      "HTTP_PORT", port, unit: "port", standard: "8080", "Where the Files API listens."),
+    ConfigurationOption(
+      "ADMIN_PORT", port, unit: "port", standard: "9001", "Where the Admin API listens."),
+    ConfigurationOption(
+      "METRICS_PORT", port, unit: "port", standard: "9090",
+      "Where metrics are served, on loopback."),
+    ConfigurationOption(
+      "BIND_ADDRESS", .text, unit: "address", standard: "0.0.0.0",
+      "Which address the S3 and Files APIs listen on."),
+    ConfigurationOption(
+      "ADMIN_BIND_ADDRESS", .text, unit: "address", standard: "127.0.0.1",
+      "Which address the Admin API listens on."),
+    ConfigurationOption(
+      "TLS_CERT", .text, unit: "file", standard: "",
+      "Certificate chain in PEM; with TLS_KEY, all listeners but metrics speak TLS."),
+    ConfigurationOption("TLS_KEY", .text, unit: "file", standard: "", "Private key in PEM."),
+    ConfigurationOption(
+      "S3_REGION", .text, unit: "region", standard: "us-east-1", "The region of all buckets."),
+    ConfigurationOption(
+      "S3_DOMAIN", .text, unit: "host names", standard: "",
+      "Domains below which a label names a bucket, separated by commas."),
+  ]
+
+  private static let storage = [
+    ConfigurationOption(
+      "DATA_DIR", .text, unit: "directory", standard: "./data", "Where everything is kept."),
+    ConfigurationOption(
+      "DRIVES", .text, unit: "directories", standard: "",
+      "One directory for each store, separated by commas; by default six in DATA_DIR."),
+    ConfigurationOption(
+      "ERASURE_SCHEME", .text, unit: "k+m", standard: "4+2",
+      "Data and parity chunks of an extent; for new extents."),
+    ConfigurationOption(
+      "MASTER_KEY_FILE", .text, unit: "file", standard: "",
+      "The master key; by default keys/master.key in DATA_DIR."),
+    ConfigurationOption(
+      "STORE_RESERVE_PERCENT", .number(0...50), unit: "percent", standard: "5",
+      "Free space below which a store takes no writes."),
+    ConfigurationOption(
+      "STORE_RESERVE_BYTES", .number(0...(1 << 50)), unit: "bytes", standard: "1073741824",
+      "Free space below which a store takes no writes, if that is more."),
+    ConfigurationOption(
+      "ROOT_ACCESS_KEY", .text, unit: "access key", standard: "",
+      "Access key of the root user; by default made on first start."),
+    ConfigurationOption(
+      "ROOT_SECRET_KEY", .secret, unit: "secret key", standard: "",
+      "Secret key of the root user."),
+    ConfigurationOption(
+      "S3STORAGE_UNSAFE_NO_FSYNC", .number(0...1), unit: "0 or 1", standard: "0",
+      "UNSAFE: 1 leaves out every sync; acknowledged data is lost at a power cut."),
+  ]
+
+  private static let limits = [
+    ConfigurationOption(
+      "INLINE_LIMIT", .number(0...65_520), unit: "bytes", standard: "16384",
+      "S3 objects up to this size are kept in metadata."),
+    ConfigurationOption(
+      "BUFFER_BUDGET", .number((32 << 20)...largest << 8), unit: "bytes", standard: "335544320",
+      "Memory of all transfers together."),
+    ConfigurationOption(
+      "MAX_CONNECTIONS", .number(1...1_000_000), unit: "connections", standard: "10000",
+      "Connections at a time."),
+    ConfigurationOption(
+      "EVENT_LOOPS", .number(0...256), unit: "threads", standard: "0",
+      "Threads that serve connections; 0 for one a core."),
+    ConfigurationOption(
+      "IO_THREADS", .number(1...1024), unit: "threads", standard: "16",
+      "Threads for disks and computation."),
+    ConfigurationOption(
+      "SHUTDOWN_SECONDS", .number(0...3600), unit: "seconds", standard: "30",
+      "How long running requests may go on after a stop."),
+  ]
+
+  private static let work = [
+    ConfigurationOption(
+      "GC_DELAY_SECONDS", .number(0...86_400 * 365), unit: "seconds", standard: "900",
+      "How long chunks of deleted objects are kept."),
+    ConfigurationOption(
+      "SCRUB_DAYS", .number(0...3650), unit: "days", standard: "30",
+      "Every chunk is verified once in this time; 0 for never."),
+    ConfigurationOption(
+      "LOG_LEVEL", .text, unit: "level", standard: "info",
+      "debug, info, warning, error or fatal."),
+  ]
+}

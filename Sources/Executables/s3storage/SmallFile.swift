@@ -1,0 +1,62 @@
+import Disk
+
+/// Files that are read and written whole.
+struct SmallFile {
+  /// The most that is read.
+  static let limit = 1 << 20
+
+  let files: any FileSystem
+
+  /// The content of a file; nil when there is none. Throws for one above the limit.
+  func read(_ path: DiskPath) throws -> [UInt8]? {
+    let handle: any FileHandle
+    do throws(DiskError) {
+      handle = try files.open(path, FileMode(.read))
+    } catch {
+      if error.code == .notFound { return nil }
+      throw error
+    }
+    let size = try handle.status().size
+    guard size <= Self.limit else { throw StartError("\(path.kind.name) is too large") }
+    var bytes = [UInt8](repeating: 0, count: size)
+    let count = try unsafe bytes.withUnsafeMutableBytes { buffer in
+      try unsafe handle.read(into: buffer, at: 0)
+    }
+    return Array(bytes.prefix(count))
+  }
+
+  /// Writes a file whole: after a crash there is the old content or the new.
+  func write(_ bytes: [UInt8], to path: DiskPath, in directory: DiskPath) throws {
+    let temporary = DiskPath(path.text + ".new", kind: path.kind)
+    do throws(DiskError) {
+      try files.delete(temporary)
+    } catch {
+      if error.code != .notFound { throw error }
+    }
+    let handle = try files.open(temporary, FileMode(.create))
+    try unsafe bytes.withUnsafeBytes { buffer in
+      try unsafe handle.write([buffer], at: 0)
+    }
+    try handle.syncData()
+    try files.rename(temporary, to: path)
+    try files.syncDirectory(directory)
+  }
+
+  /// Makes a directory unless it is there, and its entry durable.
+  func makeDirectory(_ path: DiskPath, in parent: DiskPath?) throws {
+    do throws(DiskError) {
+      try files.makeDirectory(path)
+    } catch {
+      if error.code == .exists { return }
+      throw error
+    }
+    if let parent { try files.syncDirectory(parent) }
+  }
+}
+
+/// Why the process does not start, said so that an operator can mend it.
+struct StartError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}

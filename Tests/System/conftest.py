@@ -1,0 +1,82 @@
+"""Servers and clients for the tests."""
+import itertools
+import os
+import pathlib
+import shutil
+import tempfile
+
+import boto3
+import botocore.config
+import pytest
+
+from support.server import ACCESS_KEY, SECRET_KEY, Server, binary
+
+names = itertools.count()
+
+# Clients must see these tests' credentials only.
+for variable in [v for v in os.environ if v.startswith("AWS_")]:
+    del os.environ[variable]
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null"
+
+
+def pytest_configure(config):
+    if not pathlib.Path(binary()).exists():
+        pytest.exit(f"{binary()} is not there: swift build --product s3storage", 2)
+
+
+def boto_client(server, access_key=ACCESS_KEY, secret_key=SECRET_KEY, endpoint=None, **config):
+    """A boto3 client with its defaults but for retries, which would hide errors."""
+    config.setdefault("s3", {"addressing_style": "path"})
+    config.setdefault("retries", {"max_attempts": 1, "mode": "standard"})
+    config.setdefault("max_pool_connections", 64)
+    return boto3.client(
+        "s3", endpoint_url=endpoint or server.endpoint, aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key, region_name="us-east-1",
+        config=botocore.config.Config(**config))
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server that tests share which leave others' buckets alone."""
+    directory = tempfile.mkdtemp(prefix="s3storage-")
+    running = Server(directory, {"S3_DOMAIN": "localhost"}).start()
+    yield running
+    try:
+        assert running.stop() == 0
+    finally:
+        running.discard()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Makes private servers, for tests that kill or starve them."""
+    made = []
+
+    def make(directory=None, **options):
+        made.append(Server(directory or tmp_path / f"data-{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.discard()
+
+
+@pytest.fixture
+def private(make_server):
+    """A private server that runs."""
+    return make_server().start()
+
+
+@pytest.fixture(scope="session")
+def s3(server):
+    return boto_client(server)
+
+
+@pytest.fixture
+def bucket(s3):
+    """A bucket of this test's own."""
+    name = f"bucket-{os.getpid()}-{next(names)}"
+    s3.create_bucket(Bucket=name)
+    return name

@@ -1,0 +1,203 @@
+"""One s3storage process on a data directory and ports of its own."""
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from . import http
+from .signing import Signer, encode_path
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+ACCESS_KEY = "AKIASYSTEMTESTS00000"
+SECRET_KEY = "rootSecretOfTheSystemTests/+0123456789ab"
+PORT_NAMES = ("s3", "http", "admin", "metrics")
+
+
+def binary():
+    """The executable under test."""
+    return os.environ.get("S3STORAGE_BINARY", str(ROOT / ".build/debug/s3storage"))
+
+
+def free_ports(count):
+    """Ports that are free now, below the range that outgoing connections take theirs from."""
+    held = []
+    try:
+        while len(held) < count:
+            candidate = socket.socket()
+            try:
+                candidate.bind(("127.0.0.1", random.randrange(12000, 32000)))
+                held.append(candidate)
+            except OSError:
+                candidate.close()
+        return [c.getsockname()[1] for c in held]
+    finally:
+        for candidate in held:
+            candidate.close()
+
+
+class Server:
+    """A running server; `start` again after it has ended keeps data and ports."""
+
+    def __init__(self, data_dir, environment=None, arguments=(), executable=None):
+        self.data_dir = pathlib.Path(data_dir)
+        self.environment = dict(environment or {})
+        self.arguments = list(arguments)
+        self.executable = executable or binary()
+        self.ports = dict(zip(PORT_NAMES, free_ports(4)))
+        self.process = None
+        self.log_path = pathlib.Path(tempfile.mkstemp(prefix="s3storage-log-")[1])
+        self.signer = Signer(ACCESS_KEY, SECRET_KEY)
+
+    # Life
+
+    def spawn(self, **extra):
+        """Starts the process and returns at once."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment |= {
+            "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "debug",
+            "STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0"}
+        environment |= self.environment | extra
+        command = [self.executable, "serve", "--data-dir", str(self.data_dir)]
+        for name in PORT_NAMES:
+            command += [f"--{name}-port", str(self.ports[name])]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                command + self.arguments, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
+        return self
+
+    def start(self, timeout=30, **extra):
+        """Starts the process and waits until it serves."""
+        self.spawn(**extra)
+        deadline = time.monotonic() + timeout
+        while not self.healthy():
+            if self.process.poll() is not None:
+                raise AssertionError(
+                    f"the server ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"no health within {timeout} s:\n{self.log()[-4000:]}")
+            time.sleep(0.05)
+        return self
+
+    def healthy(self):
+        try:
+            with urllib.request.urlopen(self.url("http", "/health"), timeout=2) as response:
+                return response.status == 200
+        except OSError:
+            return False
+
+    def stop(self, timeout=30):
+        """Ends the process as a service manager does, and returns its exit code."""
+        if self.process is None or self.process.poll() is not None:
+            return None if self.process is None else self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no end {timeout} s after SIGTERM:\n{self.log()[-4000:]}")
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def discard(self):
+        """Ends the process whatever its state, and forgets its log."""
+        self.kill()
+        self.log_path.unlink(missing_ok=True)
+
+    # Looking at it
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def url(self, name, path=""):
+        return f"http://127.0.0.1:{self.ports[name]}{path}"
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.ports['s3']}"
+
+    @property
+    def endpoint(self):
+        return self.url("s3")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def descriptors(self):
+        """What the process has open, as a list of names."""
+        names = []
+        for entry in os.scandir(f"/proc/{self.pid}/fd"):
+            try:
+                names.append(os.readlink(entry.path))
+            except FileNotFoundError:
+                pass
+        return names
+
+    def status_field(self, name):
+        """A field of /proc/PID/status in KiB (VmRSS, VmHWM) or as a number (Threads)."""
+        for line in open(f"/proc/{self.pid}/status"):
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+        raise KeyError(name)
+
+    def cpu_seconds(self):
+        """User and system time that the process has used."""
+        fields = open(f"/proc/{self.pid}/stat").read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def files(self, pattern="stores/*/chunks/**/*"):
+        """Files of the data directory that match, as a set of paths relative to it."""
+        return {
+            str(p.relative_to(self.data_dir)) for p in self.data_dir.glob(pattern) if p.is_file()}
+
+    def metrics(self):
+        """The samples of /metrics: name with labels → value."""
+        with urllib.request.urlopen(self.url("metrics", "/metrics"), timeout=10) as response:
+            text = response.read().decode()
+        samples = {}
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                samples[name] = float(value)
+        return samples
+
+    # Talking to it
+
+    def s3(self, method, path, headers=(), body=b"", signer=None, payload_hash=None, **options):
+        """A header-signed S3 request; `path` is the encoded target."""
+        import hashlib
+        if payload_hash is None:
+            payload_hash = hashlib.sha256(body).hexdigest()
+        signed, _ = (signer or self.signer).sign(
+            method, path, [("Host", self.host), *headers], payload_hash, **options)
+        return http.request(self.ports["s3"], method, path, signed, body)
+
+    def presign(self, method, bucket, key, signer=None, **options):
+        """The target of a presigned request."""
+        return (signer or self.signer).presign(
+            method, self.host, "/" + encode_path(f"{bucket}/{key}"), **options)
+
+    def admin(self, *arguments, check=True, input=None, access_key=ACCESS_KEY,
+              secret_key=SECRET_KEY):
+        """Runs `s3storage admin …` against this server; the output parsed where it is JSON."""
+        done = subprocess.run(
+            [self.executable, "admin", *arguments, "--endpoint", self.url("admin"),
+             "--access-key", access_key, "--secret-key", secret_key],
+            capture_output=True, text=True, input=input, timeout=120)
+        if not check:
+            return done
+        assert done.returncode == 0, f"admin {arguments}: {done.stdout}{done.stderr}"
+        if "--json" in arguments:
+            return json.loads(done.stdout)
+        return done.stdout

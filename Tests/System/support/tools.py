@@ -1,0 +1,59 @@
+"""Command-line clients, run as a user runs them."""
+import os
+import pathlib
+import subprocess
+import sys
+
+from .server import ACCESS_KEY, SECRET_KEY
+
+BIN = pathlib.Path(sys.executable).parent
+# Names that a file system takes and that clients have to encode.
+ODD_FILES = [
+    "plain.txt", "with space.txt", "plus+plus.txt", "per%cent.txt", "%41.txt", "unicode-é-日本-😀.txt",
+    "quote'single.txt", 'quote"double.txt', ".hidden", "..two", "amp&er=sand.txt", "hash#tag.txt",
+    "question?mark.txt", "semi;colon,comma.txt", "at@dollar$.txt", "paren(1)[2]{3}.txt", "~tilde",
+    "star*star", "l" * 200, "dir with space/inner+file", "dir%20/inner", "é/è/ê", ".dir/.file"]
+
+
+def environment(server, access_key=ACCESS_KEY, secret_key=SECRET_KEY):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RCLONE_"))}
+    return kept | {
+        "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key,
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server.endpoint, "S3_ENDPOINT_URL": server.endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "LC_ALL": "C.UTF-8",
+        "RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_T_TYPE": "s3",
+        "RCLONE_CONFIG_T_PROVIDER": "Other", "RCLONE_CONFIG_T_ENDPOINT": server.endpoint,
+        "RCLONE_CONFIG_T_ACCESS_KEY_ID": access_key,
+        "RCLONE_CONFIG_T_SECRET_ACCESS_KEY": secret_key, "RCLONE_CONFIG_T_REGION": "us-east-1",
+        "RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1", "HOME": "/nonexistent"}
+
+
+def run(server, tool, *arguments, check=True, timeout=120, input=None):
+    """Runs a client of the virtual environment, or else of the system; its standard output."""
+    path = BIN / tool
+    command = [str(path) if path.exists() else tool, *map(str, arguments)]
+    done = subprocess.run(
+        command, env=environment(server), capture_output=True, timeout=timeout, input=input)
+    if not check:
+        return done
+    assert done.returncode == 0, (
+        f"{tool} {arguments}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")
+    return done.stdout
+
+
+def make_tree(directory, files=ODD_FILES):
+    """Files of these names, each with a content of its own; name → bytes."""
+    tree = {}
+    for index, name in enumerate(files):
+        path = pathlib.Path(directory) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tree[name] = f"{index} {name}\n".encode() * (index * 40 + 1)
+        path.write_bytes(tree[name])
+    return tree
+
+
+def read_tree(directory):
+    root = pathlib.Path(directory)
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}

@@ -1,0 +1,58 @@
+"""boto3 on the AWS common runtime: CRC64NVME and its own HTTP and signing."""
+import boto3
+import pytest
+from boto3.s3.transfer import TransferConfig
+
+from conftest import boto_client
+from support import data
+
+
+def test_crc64nvme_is_checked_and_shown(s3, bucket):
+    body = data.content("crc64", 70_000)
+    put = s3.put_object(Bucket=bucket, Key="k", Body=body, ChecksumAlgorithm="CRC64NVME")
+    head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert put["ChecksumCRC64NVME"] == head["ChecksumCRC64NVME"]
+    assert head["ChecksumType"] == "FULL_OBJECT"
+    got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert got["Body"].read() == body
+
+
+def test_a_wrong_crc64nvme_stores_nothing(s3, bucket):
+    with pytest.raises(s3.exceptions.ClientError) as refused:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"abc", ChecksumCRC64NVME="AAAAAAAAAAA=")
+    assert refused.value.response["Error"]["Code"] in ("BadDigest", "InvalidRequest")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_multipart_with_full_object_crc64nvme(s3, bucket):
+    pieces = [data.content(f"part {i}", 5 << 20) for i in range(2)] + [b"tail"]
+    upload = s3.create_multipart_upload(
+        Bucket=bucket, Key="k", ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
+    parts = []
+    for number, piece in enumerate(pieces, 1):
+        done = s3.upload_part(
+            Bucket=bucket, Key="k", UploadId=upload["UploadId"], PartNumber=number, Body=piece,
+            ChecksumAlgorithm="CRC64NVME")
+        parts.append({
+            "PartNumber": number, "ETag": done["ETag"],
+            "ChecksumCRC64NVME": done["ChecksumCRC64NVME"]})
+    complete = s3.complete_multipart_upload(
+        Bucket=bucket, Key="k", UploadId=upload["UploadId"], MultipartUpload={"Parts": parts},
+        ChecksumType="FULL_OBJECT")
+    single = s3.put_object(
+        Bucket=bucket, Key="whole", Body=b"".join(pieces), ChecksumAlgorithm="CRC64NVME")
+    assert complete["ChecksumCRC64NVME"] == single["ChecksumCRC64NVME"]
+    assert complete["ChecksumType"] == "FULL_OBJECT"
+
+
+def test_transfer_by_the_common_runtime_up_and_down(server, bucket, tmp_path):
+    import awscrt.s3
+    assert awscrt.s3.S3Client
+    client = boto_client(server)
+    sent = data.content("crt", 40_000_000)
+    (tmp_path / "sent").write_bytes(sent)
+    configuration = TransferConfig(preferred_transfer_client="crt")
+    client.upload_file(str(tmp_path / "sent"), bucket, "large", Config=configuration)
+    client.download_file(bucket, "large", str(tmp_path / "got"), Config=configuration)
+    assert (tmp_path / "got").read_bytes() == sent
+    assert boto3.client  # The default session stays usable beside it.

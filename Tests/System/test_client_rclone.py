@@ -1,0 +1,43 @@
+"""rclone: checks by its own hashes what it copied."""
+from support import data, tools
+
+
+def rclone(server, *arguments, **options):
+    return tools.run(server, "rclone", *arguments, **options)
+
+
+def test_copy_check_and_list_of_a_tree_with_odd_names(server, bucket, tmp_path):
+    tree = tools.make_tree(tmp_path / "up")
+    rclone(server, "copy", tmp_path / "up", f"T:{bucket}/tree")
+    rclone(server, "check", "--download", tmp_path / "up", f"T:{bucket}/tree")
+    rclone(server, "check", tmp_path / "up", f"T:{bucket}/tree")
+    listed = rclone(server, "lsf", "-R", "--files-only", f"T:{bucket}/tree").decode().splitlines()
+    assert sorted(listed) == sorted(tree)
+
+
+def test_sync_changes_only_what_differs_and_keeps_times(server, bucket, tmp_path):
+    up = tmp_path / "up"
+    tools.make_tree(up, ["same", "changed", "gone", "sub/same"])
+    rclone(server, "sync", up, f"T:{bucket}/s")
+    (up / "changed").write_bytes(b"other")
+    (up / "gone").unlink()
+    (up / "new").write_bytes(b"new")
+    rclone(server, "sync", up, f"T:{bucket}/s")
+    rclone(server, "sync", f"T:{bucket}/s", tmp_path / "down")
+    assert tools.read_tree(tmp_path / "down") == tools.read_tree(up)
+    assert abs((tmp_path / "down/same").stat().st_mtime - (up / "same").stat().st_mtime) < 0.001
+
+
+def test_large_file_in_parts_with_server_side_copy_and_purge(server, bucket, tmp_path):
+    (tmp_path / "large").write_bytes(data.content("rclone", 30_000_000))
+    rclone(
+        server, "copy", "--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M", tmp_path / "large",
+        f"T:{bucket}/in")
+    rclone(server, "copyto", "--s3-copy-cutoff", "12M", f"T:{bucket}/in/large", f"T:{bucket}/copy")
+    rclone(server, "moveto", f"T:{bucket}/in/large", f"T:{bucket}/moved")
+    rclone(server, "copy", f"T:{bucket}", tmp_path / "down")
+    down = tools.read_tree(tmp_path / "down")
+    assert set(down) == {"copy", "moved"}
+    assert set(down.values()) == {(tmp_path / "large").read_bytes()}
+    rclone(server, "purge", f"T:{bucket}")
+    assert bucket not in rclone(server, "lsd", "T:").decode()

@@ -1,0 +1,46 @@
+"""s3cmd as Debian ships it."""
+import pytest
+
+from support import data, tools
+
+
+@pytest.fixture
+def s3cmd(server, tmp_path):
+    configuration = tmp_path / "s3cfg"
+    values = tools.environment(server)
+    configuration.write_text(
+        f"[default]\naccess_key = {values['AWS_ACCESS_KEY_ID']}\n"
+        f"secret_key = {values['AWS_SECRET_ACCESS_KEY']}\n"
+        f"host_base = {server.host}\nhost_bucket = {server.host}\nuse_https = False\n"
+        "bucket_location = us-east-1\nmax_retries = 1\n")
+    return lambda *a, **k: tools.run(
+        server, "s3cmd", "--config", configuration, "--no-progress", *a, **k)
+
+
+def test_put_get_list_and_delete(s3cmd, tmp_path):
+    s3cmd("mb", "s3://cmd-bucket")
+    (tmp_path / "file").write_bytes(data.content("s3cmd", 100_000))
+    s3cmd("put", tmp_path / "file", "s3://cmd-bucket/with space+plus")
+    assert b"s3://cmd-bucket/with space+plus" in s3cmd("ls", "s3://cmd-bucket")
+    s3cmd("get", "s3://cmd-bucket/with space+plus", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == (tmp_path / "file").read_bytes()
+    assert b"100000" in s3cmd("info", "s3://cmd-bucket/with space+plus")
+    s3cmd("del", "s3://cmd-bucket/with space+plus")
+    s3cmd("rb", "s3://cmd-bucket")
+
+
+def test_sync_there_and_back(s3cmd, bucket, tmp_path):
+    tree = tools.make_tree(tmp_path / "up")
+    s3cmd("sync", f"{tmp_path}/up/", f"s3://{bucket}/tree/")
+    (tmp_path / "down").mkdir()
+    s3cmd("sync", f"s3://{bucket}/tree/", f"{tmp_path}/down/")
+    assert tools.read_tree(tmp_path / "down") == tree
+    s3cmd("del", "--recursive", "--force", f"s3://{bucket}/tree/")
+    assert s3cmd("ls", "--recursive", f"s3://{bucket}") == b""
+
+
+def test_upload_in_parts(s3cmd, bucket, tmp_path):
+    (tmp_path / "large").write_bytes(data.content("s3cmd parts", 17_000_000))
+    s3cmd("put", "--multipart-chunk-size-mb=5", tmp_path / "large", f"s3://{bucket}/large")
+    s3cmd("get", f"s3://{bucket}/large", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == (tmp_path / "large").read_bytes()

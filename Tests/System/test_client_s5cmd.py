@@ -1,0 +1,33 @@
+"""s5cmd: many small operations at once."""
+from support import data, tools
+
+
+def test_copy_sync_list_and_remove(server, bucket, tmp_path):
+    def s5(*a, **k):
+        return tools.run(server, "s5cmd", *a, **k)
+
+    files = [f for f in tools.ODD_FILES if "*" not in f and "?" not in f and "[" not in f]
+    tree = tools.make_tree(tmp_path / "up", files)
+    s5("sync", f"{tmp_path}/up/", f"s3://{bucket}/tree/")
+    assert len(s5("ls", f"s3://{bucket}/tree/*").splitlines()) == len(tree)
+    s5("sync", f"s3://{bucket}/tree/*", f"{tmp_path}/down/")
+    assert tools.read_tree(tmp_path / "down") == tree
+    s5("rm", f"s3://{bucket}/tree/*")
+    assert s5("ls", f"s3://{bucket}", check=False).stdout == b""
+
+
+def test_large_copy_in_parts_and_pipes(server, bucket, tmp_path):
+    sent = tmp_path / "sent"
+    sent.write_bytes(data.content("s5", 60_000_000))
+    tools.run(server, "s5cmd", "cp", "-p", "10", sent, f"s3://{bucket}/large")
+    tools.run(server, "s5cmd", "cp", f"s3://{bucket}/large", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == sent.read_bytes()
+    tools.run(server, "s5cmd", "pipe", f"s3://{bucket}/piped", input=b"from a pipe")
+    assert tools.run(server, "s5cmd", "cat", f"s3://{bucket}/piped") == b"from a pipe"
+
+
+def test_server_side_copy_between_buckets(server, bucket, s3):
+    s3.create_bucket(Bucket=bucket + "-2")
+    s3.put_object(Bucket=bucket, Key="from", Body=b"copied")
+    tools.run(server, "s5cmd", "cp", f"s3://{bucket}/from", f"s3://{bucket}-2/to")
+    assert s3.get_object(Bucket=bucket + "-2", Key="to")["Body"].read() == b"copied"
