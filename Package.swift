@@ -167,6 +167,5 @@ let package = Package(
       "S3API",
       ["S3API", "Base", "Runtime", "Access", "HTTPServer", "S3Wire", "Signing", "TestSupport"]),
     tests("FilesAPI", ["FilesAPI", "Base", "Runtime", "HTTPServer", "TestSupport"]),
-    tests("Tidy", []),
   ]
 )

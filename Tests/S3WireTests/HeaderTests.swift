@@ -223,6 +223,21 @@ struct ObjectHeaderTests {
     #expect(code { _ = try ObjectHeaders(RequestHeaders([field])) } == .invalidArgument)
   }
 
+  @Test("headers that a presigned URL carries are read, checksums and authentication are not")
+  func presigned() throws {
+    let query = try RequestQuery(
+      slice(
+        "X-Amz-Acl=private&x-amz-meta-a=b%20c&x-amz-storage-class=GLACIER&X-Amz-Signature=0"
+          + "&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&prefix=p"
+          + "&X-Amz-Date=1"))
+    let headers = RequestHeaders(["x-amz-storage-class": "STANDARD"]).adding(presigned: query)
+    #expect(headers.text("x-amz-acl") == "private")
+    #expect(headers.text("x-amz-storage-class") == "STANDARD")
+    #expect(try ObjectHeaders(headers).metadata == [NamedValue(name: "a", value: "b c")])
+    #expect(headers.fields.count == 3)
+    #expect(try ChecksumHeaders(headers).algorithm == nil)
+  }
+
   @Test("response overrides are read")
   func overrides() throws {
     let query = try RequestQuery(

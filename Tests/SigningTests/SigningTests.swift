@@ -26,6 +26,20 @@ struct CoverageTests {
     #expect(signed.code() == nil)
   }
 
+  @Test("the payload mode cannot be added behind the signer's back")
+  func unsignedModeClass1() throws {
+    let modes = [
+      "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+      "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "UNSIGNED-PAYLOAD", Example.emptyHash,
+    ]
+    for mode in modes {
+      var request = try TestRequest("PUT", "/b/k", [host]).presigned()
+      #expect(request.code() == nil)
+      request.fields.append(("x-amz-content-sha256", mode))
+      #expect(request.code() == .accessDenied)
+    }
+  }
+
   @Test("the host must be signed")
   func hostClass3() throws {
     let signed = try TestRequest("GET", "/b/k", [("range", "bytes=0-1")]).signed()

@@ -37,6 +37,9 @@ public final class BufferPool: Sendable {
   /// Bytes lent now.
   public var used: Int { state.withLock { $0.used } }
 
+  /// Tasks that wait for the budget now.
+  public var waiting: Int { state.withLock { $0.waiters.count } }
+
   /// A buffer of at least `count` bytes; waits until the budget allows it, first come first
   /// served. Throws `CancellationError` when the task is cancelled while it waits.
   ///

@@ -27,7 +27,7 @@ public enum ProcessEnvironment {
 
   /// Leaves signals to `nextSignal`. Called first of all, before any thread is made.
   public static func blockSignals() {
-    platform_block_signals()
+    platform_hold_signals()
   }
 
   /// Waits for a signal; blocks the thread.

@@ -32,7 +32,7 @@ static void stop_signals(sigset_t *set) {
   sigaddset(set, SIGHUP);
 }
 
-void platform_block_signals(void) {
+void platform_hold_signals(void) {
   sigset_t set;
   stop_signals(&set);
   pthread_sigmask(SIG_BLOCK, &set, NULL);

@@ -33,8 +33,7 @@ struct CanonicalQuery {
   func value(_ name: String) -> ArraySlice<UInt8>? {
     guard let parameter = parameters.first(where: { bytes[$0.name].elementsEqual(name.utf8) })
     else { return nil }
-    // What this type encoded, it can decode.
-    return PercentCoding.decode(bytes[parameter.value]).map { $0[...] }
+    return CanonicalEncoding.decode(bytes[parameter.value])
   }
 
   /// How many parameters have this name in any letter case; `name` is in lower case.
@@ -112,11 +111,55 @@ enum CanonicalEncoding {
     return true
   }
 
-  /// Appends decoded bytes in canonical encoding.
-  static func encode(
-    _ bytes: some Sequence<UInt8>, keepingSlash: Bool, to output: inout [UInt8]
-  ) {
-    for byte in bytes { append(byte, keepingSlash: keepingSlash, to: &output) }
+  /// What canonically encoded bytes stand for; nil when a `%` is not followed by two digits.
+  static func decode(_ encoded: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    guard encoded.contains(UInt8(ascii: "%")) else { return encoded }
+    var output: [UInt8] = []
+    output.reserveCapacity(encoded.count)
+    var index = encoded.startIndex
+    while index < encoded.endIndex {
+      let byte = encoded[index]
+      index += 1
+      guard byte == UInt8(ascii: "%") else {
+        output.append(byte)
+        continue
+      }
+      guard index + 1 < encoded.endIndex, let high = Hex.nibble(encoded[index]),
+        let low = Hex.nibble(encoded[index + 1])
+      else { return nil }
+      output.append(high << 4 | low)
+      index += 2
+    }
+    return output[...]
+  }
+
+  /// The 32 bytes that 64 hexadecimal digits spell; nil for anything else.
+  static func digest(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    guard text.count == 64 else { return nil }
+    var output: [UInt8] = []
+    output.reserveCapacity(32)
+    var index = text.startIndex
+    while index < text.endIndex {
+      guard let high = Hex.nibble(text[index]), let low = Hex.nibble(text[index + 1]) else {
+        return nil
+      }
+      output.append(high << 4 | low)
+      index += 2
+    }
+    return output
+  }
+
+  /// Appends bytes as lower-case hexadecimal digits.
+  static func appendHex(_ bytes: [UInt8], to output: inout [UInt8]) {
+    for byte in bytes {
+      output.append(lowerDigit(byte >> 4))
+      output.append(lowerDigit(byte & 15))
+    }
+  }
+
+  @inline(__always)
+  private static func lowerDigit(_ value: UInt8) -> UInt8 {
+    value < 10 ? 0x30 + value : 0x61 + value - 10
   }
 
   @inline(__always)

@@ -1,4 +1,3 @@
-internal import Base
 internal import Crypto
 
 /// The canonical request and string to sign of SigV4, from the bytes on the wire.
@@ -50,7 +49,7 @@ enum CanonicalRequest {
     output.append(0x0a)
     output.append(contentsOf: scope.text.utf8)
     output.append(0x0a)
-    output.append(contentsOf: Hex.encodeBytes(Digest.hash(.sha256, canonicalRequest)))
+    CanonicalEncoding.appendHex(Digest.hash(.sha256, canonicalRequest), to: &output)
     return output
   }
 

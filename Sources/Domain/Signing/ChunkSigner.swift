@@ -1,4 +1,3 @@
-internal import Base
 internal import Crypto
 
 /// The chain of signatures of an `aws-chunked` body: each covers the one before it.
@@ -18,11 +17,11 @@ public struct ChunkSigner: Sendable {
   public mutating func chunk(digest: [UInt8]) -> [UInt8] {
     var text = Array("AWS4-HMAC-SHA256-PAYLOAD".utf8)
     text.append(contentsOf: head)
-    text.append(contentsOf: Hex.encodeBytes(previous))
+    CanonicalEncoding.appendHex(previous, to: &text)
     text.append(0x0a)
     text.append(contentsOf: Self.emptyDigest)
     text.append(0x0a)
-    text.append(contentsOf: Hex.encodeBytes(digest))
+    CanonicalEncoding.appendHex(digest, to: &text)
     previous = key.signature(of: text)
     return previous
   }
@@ -31,9 +30,9 @@ public struct ChunkSigner: Sendable {
   public mutating func trailer(_ lines: [UInt8]) -> [UInt8] {
     var text = Array("AWS4-HMAC-SHA256-TRAILER".utf8)
     text.append(contentsOf: head)
-    text.append(contentsOf: Hex.encodeBytes(previous))
+    CanonicalEncoding.appendHex(previous, to: &text)
     text.append(0x0a)
-    text.append(contentsOf: Hex.encodeBytes(Digest.hash(.sha256, lines)))
+    CanonicalEncoding.appendHex(Digest.hash(.sha256, lines), to: &text)
     previous = key.signature(of: text)
     return previous
   }

@@ -68,7 +68,7 @@ struct ChunkHeader {
     let prefix = ";chunk-signature="
     let rest = line[digits.endIndex...]
     guard rest.starts(with: prefix.utf8),
-      let bytes = Hex.decode(rest.dropFirst(prefix.utf8.count)), bytes.count == 32
+      let bytes = CanonicalEncoding.digest(rest.dropFirst(prefix.utf8.count))
     else { throw ChunkedBodyDecoder.wrongSignature }
     signature = bytes
   }

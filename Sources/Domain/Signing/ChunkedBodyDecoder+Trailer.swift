@@ -43,7 +43,7 @@ extension ChunkedBodyDecoder {
       value.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
     else { throw Self.malformed }
     if signer != nil && name == Self.signatureName {
-      guard let signature = Hex.decode(value), signature.count == 32,
+      guard let signature = CanonicalEncoding.digest(value),
         ConstantTime.equals(signer?.trailer(signedTrailer) ?? [], signature)
       else { throw Self.wrongSignature }
       trailerIsSigned = true

@@ -60,7 +60,9 @@ public struct ChunkedBodyDecoder: Sendable {
 
   private let decodedLength: Int
   private var received = 0
-  private var smallChunk = false
+  /// The size of the chunk before, once it was below the least.
+  private var smallChunk: Int?
+  private var chunks = 0
   private var chunkSignature: [UInt8] = []
   private var surplus = 0
 
@@ -144,12 +146,14 @@ public struct ChunkedBodyDecoder: Sendable {
     guard head.size <= decodedLength - received else { throw Self.wrongLength }
     if head.size > 0 {
       if signer != nil {
-        guard !smallChunk else {
+        if let smallChunk {
           throw SigningError(
             .invalidChunkSize,
-            "Only the last chunk is allowed to have a size less than 8192 bytes")
+            "Only the last chunk is allowed to have a size less than 8192 bytes",
+            details: [.init("Chunk", "\(chunks)"), .init("BadChunkSize", "\(smallChunk)")])
         }
-        smallChunk = head.size < Self.minimumSignedChunkBytes
+        if head.size < Self.minimumSignedChunkBytes { smallChunk = head.size }
+        chunks += 1
       }
       received += head.size
       chunkSignature = head.signature

@@ -21,7 +21,7 @@ public enum PayloadMode: Hashable, Sendable {
     case Self.signedChunksAndTrailerName: self = .signedChunksAndTrailer
     case Self.unsignedChunksAndTrailerName: self = .unsignedChunksAndTrailer
     default:
-      guard value.count == 64, let bytes = Hex.decode(value), let digest = SHA256Digest(bytes)
+      guard let bytes = CanonicalEncoding.digest(value), let digest = SHA256Digest(bytes)
       else { return nil }
       self = .digest(digest)
     }

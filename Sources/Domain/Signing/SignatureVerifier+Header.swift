@@ -135,7 +135,7 @@ struct AuthorizationHeader {
   static func signature(
     _ text: ArraySlice<UInt8>, presigned: Bool
   ) throws(SigningError) -> [UInt8] {
-    guard text.count == 64, let bytes = Hex.decode(text) else {
+    guard let bytes = CanonicalEncoding.digest(text) else {
       throw .malformed(presigned: presigned, "The Signature must be 64 hexadecimal digits.")
     }
     return bytes

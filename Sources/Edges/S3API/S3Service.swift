@@ -75,12 +75,14 @@ public final class S3Service: Sendable {
     let query = head.query ?? []
     let target = try RequestTarget(
       rawPath: head.path, rawQuery: query, host: head.authority, domains: domains)
-    let headers = RequestHeaders(
+    var headers = RequestHeaders(
       head.fields.map { RequestHeaders.Field(name: $0.name, value: $0.value) })
+    let (identity, signed, key) = try await authenticate(request)
+    // Clients put `x-amz-…` headers into the query of a presigned URL: they are signed there.
+    if signed.isPresigned { headers = headers.adding(presigned: target.query) }
     let operation = try S3Router.route(
       method: head.method.description, hasBucket: target.bucket != nil, hasKey: target.key != nil,
       query: target.query, isForm: false, hasHeader: { headers.contains($0) })
-    let (identity, signed, key) = try await authenticate(request)
     guard operation.isImplemented else { throw S3Error(.notImplemented) }
     return S3Call(
       request: request, requestID: requestID, operation: operation, target: target,

@@ -8,6 +8,8 @@ public final class WriterIdentity: Sendable {
   /// The epoch that the metadata gave.
   public let epoch: UInt64
   private let counter = Atomic<UInt64>(1)
+  /// Numbers from here on are for delete markers, which the metadata store numbers itself.
+  private static let maximumCounter: UInt64 = (1 << 35) - 1
   private let random: any RandomSource
 
   /// Makes ids of `epoch`. Precondition: it is at most `VersionNumber.maximumEpoch`.
@@ -26,7 +28,7 @@ public final class WriterIdentity: Sendable {
   public func nextOpaqueID() -> OpaqueID {
     let count = counter.wrappingAdd(1, ordering: .relaxed).oldValue
     return OpaqueID(
-      number: VersionNumber(epoch: epoch, counter: count & VersionNumber.maximumCounter),
+      number: VersionNumber(epoch: epoch, counter: count & Self.maximumCounter),
       nonce: random.next())
   }
 }

@@ -14,7 +14,7 @@ void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas)
 
 /* Blocks SIGTERM, SIGINT and SIGHUP for all threads made later, and ignores SIGPIPE; sigset_t and
    its macros are awkward to import. Called first of all. */
-void platform_block_signals(void);
+void platform_hold_signals(void);
 
 /* Waits for one of the blocked signals and returns its number. */
 int platform_wait_signal(void);

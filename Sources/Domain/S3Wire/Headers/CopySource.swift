@@ -1,5 +1,3 @@
-internal import Base
-
 /// The source of a copy: `x-amz-copy-source`.
 public struct CopySource: Hashable, Sendable {
   /// The bucket.
@@ -22,8 +20,9 @@ public struct CopySource: Hashable, Sendable {
       version = raw[place.upperBound...]
     }
     if path.first == UInt8(ascii: "/") { path = path.dropFirst() }
-    guard let decoded = PercentCoding.decode(path),
-      let slash = decoded.firstIndex(of: UInt8(ascii: "/")), slash > 0, slash + 1 < decoded.count
+    guard let decoded = PercentDecoding.decode(path),
+      let slash = decoded.firstIndex(of: UInt8(ascii: "/")), slash > decoded.startIndex,
+      slash + 1 < decoded.endIndex
     else {
       throw Self.invalid(
         "Invalid copy source object key: the header must be of the form bucket/key")
@@ -34,7 +33,7 @@ public struct CopySource: Hashable, Sendable {
       versionID = nil
       return
     }
-    guard let bytes = PercentCoding.decode(version), (1...1024).contains(bytes.count),
+    guard let bytes = PercentDecoding.decode(version), (1...1024).contains(bytes.count),
       bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
     else { throw Self.invalid("Invalid version id specified") }
     versionID = String(decoding: bytes, as: UTF8.self)

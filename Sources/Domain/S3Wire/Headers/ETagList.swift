@@ -36,19 +36,21 @@ public enum ETagList: Hashable, Sendable {
     return Tag(text: unquoted(isWeak ? piece.dropFirst(2) : piece), isWeak: isWeak)
   }
 
-  /// A tag without the quotes around it.
+  /// A tag without blanks and quotes around it.
   static func unquoted(_ text: Substring) -> String {
-    let trimmed = trim(text)
-    guard trimmed.utf8.count >= 2, trimmed.hasPrefix("\""), trimmed.hasSuffix("\"") else {
-      return String(trimmed)
+    var trimmed = trim(text).utf8
+    if trimmed.count >= 2, trimmed.first == quote, trimmed.last == quote {
+      trimmed = trimmed.dropFirst().dropLast()
     }
-    return String(trimmed.dropFirst().dropLast())
+    return String(Substring(trimmed))
   }
 
+  private static let quote = UInt8(ascii: "\"")
+
   private static func trim(_ text: Substring) -> Substring {
-    var text = text
-    while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
-    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
-    return text
+    var bytes = text.utf8
+    while let first = bytes.first, first == 0x20 || first == 0x09 { bytes.removeFirst() }
+    while let last = bytes.last, last == 0x20 || last == 0x09 { bytes.removeLast() }
+    return Substring(bytes)
   }
 }

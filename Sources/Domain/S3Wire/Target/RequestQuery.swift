@@ -1,5 +1,3 @@
-internal import Base
-
 /// The query of a request target: its parameters in order, raw and decoded.
 ///
 /// Names and values are decoded once, `+` being a space as in HTML forms. A parameter that appears
@@ -81,10 +79,9 @@ public struct RequestQuery: Sendable {
   private static func decode(
     _ raw: ArraySlice<UInt8>
   ) throws(S3Error) -> ArraySlice<UInt8> {
-    guard raw.contains(where: { $0 == 0x25 || $0 == 0x2b }) else { return raw }
-    guard let bytes = PercentCoding.decode(raw, plusAsSpace: true) else {
+    guard let bytes = PercentDecoding.decode(raw, plusAsSpace: true) else {
       throw S3Error(.invalidURI)
     }
-    return bytes[...]
+    return bytes
   }
 }

@@ -1,5 +1,3 @@
-internal import Base
-
 /// What a request names: the service, a bucket, or a key in a bucket.
 public struct RequestTarget: Sendable {
   /// The bucket; nil for the service.
@@ -51,9 +49,8 @@ public struct RequestTarget: Sendable {
   }
 
   private static func decode(_ raw: ArraySlice<UInt8>) throws(S3Error) -> ArraySlice<UInt8> {
-    guard raw.contains(UInt8(ascii: "%")) else { return raw }
-    guard let bytes = PercentCoding.decode(raw) else { throw S3Error(.invalidURI) }
-    return bytes[...]
+    guard let bytes = PercentDecoding.decode(raw) else { throw S3Error(.invalidURI) }
+    return bytes
   }
 
   /// The labels before one of the domains; nil when the host is none of theirs or a domain itself.

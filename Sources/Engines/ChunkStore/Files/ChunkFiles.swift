@@ -1,0 +1,220 @@
+internal import Base
+internal import Disk
+internal import Synchronization
+
+/// The chunk files of a store: one directory for each epoch, one more for those being written.
+final class ChunkFiles: Sendable {
+  private struct State {
+    /// Epochs whose directory this process has made or found, and whose name is durable.
+    var durableEpochs: Set<UInt64> = []
+    var writing: Set<String> = []
+    var nextWriter: UInt64 = 0
+    var count = 0
+    /// The sorted names of the epoch that a walk is in.
+    var listing: (epoch: UInt64, names: [ChunkID])?
+  }
+
+  let guardian: StoreGuard
+  private let state = Mutex(State())
+  /// Epochs whose directories need a sync.
+  private let syncs = GroupCommit<[UInt64], Void> { $0.count }
+
+  private var fileSystem: any FileSystem { guardian.fileSystem }
+  private var layout: StoreLayout { guardian.layout }
+
+  init(guardian: StoreGuard) {
+    self.guardian = guardian
+  }
+
+  /// The number of finished files.
+  var count: Int { state.withLock { $0.count } }
+
+  /// Counts the finished files and removes those that an earlier process was writing.
+  func recover() throws(DiskError) {
+    for entry in try fileSystem.list(layout.unfinished) where !entry.isDirectory {
+      try fileSystem.delete(layout.unfinished.appending(entry.name, kind: .chunkFile))
+    }
+    var count = 0
+    for epoch in try epochs() { count += try names(ofEpoch: epoch).count }
+    state.withLock { $0.count = count }
+  }
+
+  /// Makes a file for a chunk that nobody sees yet.
+  func create(_ id: ChunkID) throws(DiskError) -> (name: String, handle: any FileHandle) {
+    let name = state.withLock { state in
+      state.nextWriter += 1
+      let name = "\(id)-\(state.nextWriter)"
+      state.writing.insert(name)
+      return name
+    }
+    do {
+      let path = layout.unfinished.appending(name, kind: .chunkFile)
+      return (name, try fileSystem.open(path, FileMode(.create, isDirect: true)))
+    } catch {
+      forget(name)
+      throw error
+    }
+  }
+
+  /// The writer of a file is done with it or has died.
+  func forget(_ name: String) {
+    state.withLock { _ = $0.writing.remove(name) }
+  }
+
+  /// Removes a file that will not be finished.
+  func discard(_ name: String) {
+    try? fileSystem.delete(layout.unfinished.appending(name, kind: .chunkFile))
+    forget(name)
+  }
+
+  /// Removes files that nobody is writing any more, at most `limit`; returns how many.
+  func sweepUnfinished(limit: Int) throws(DiskError) -> Int {
+    let entries = try fileSystem.list(layout.unfinished)
+    let dead = state.withLock { state in
+      entries.filter { !$0.isDirectory && !state.writing.contains($0.name) }.prefix(limit)
+    }
+    for entry in dead {
+      try fileSystem.delete(layout.unfinished.appending(entry.name, kind: .chunkFile))
+    }
+    return dead.count
+  }
+
+  /// Gives a complete, synced file the name of its chunk; returns when the name is durable.
+  func publish(_ name: String, as id: ChunkID) async throws(ChunkStoreError) {
+    let epoch = id.extent.epoch
+    do throws(DiskError) {
+      if !state.withLock({ $0.durableEpochs.contains(epoch) }) { try makeDirectory(epoch) }
+      let source = layout.unfinished.appending(name, kind: .chunkFile)
+      let target = layout.chunkFile(id)
+      let isNew = try !exists(target)
+      try fileSystem.rename(source, to: target)
+      if isNew { state.withLock { $0.count += 1 } }
+    } catch {
+      throw guardian.failure(error)
+    }
+    try await sync([epoch])
+  }
+
+  /// Removes chunks; those that are not there do not matter, above all those of `records`, which
+  /// were records of a volume. Returns when all of them are gone for good.
+  func delete(_ ids: [ChunkID], records: Set<ChunkID>) async throws(ChunkStoreError) {
+    var epochs = Set<UInt64>()
+    var isAnyMissing = false
+    for id in ids {
+      do throws(DiskError) {
+        do throws(DiskError) {
+          try fileSystem.delete(layout.chunkFile(id))
+          state.withLock { $0.count -= 1 }
+          epochs.insert(id.extent.epoch)
+        } catch {
+          guard error.code == .notFound else { throw error }
+          guard !records.contains(id) else { continue }
+          isAnyMissing = true
+          // Whoever removed it may not have synced yet, or have died before.
+          if try exists(layout.epochDirectory(id.extent.epoch)) { epochs.insert(id.extent.epoch) }
+        }
+      } catch {
+        throw guardian.failure(error)
+      }
+    }
+    if isAnyMissing {
+      // Not to be taken for gone because the whole store is.
+      guardian.verifyPresence()
+      try guardian.requireReadable()
+    }
+    if !epochs.isEmpty { try await sync(epochs.sorted()) }
+  }
+
+  /// Makes the names in the directories of some epochs durable.
+  func sync(_ epochs: [UInt64]) async throws(ChunkStoreError) {
+    try await syncs.submit(epochs) { flush($0) }
+  }
+
+  /// One sync for each directory that a batch of tasks has changed.
+  private func flush(_ batch: [[UInt64]]) -> [Result<Void, ChunkStoreError>] {
+    do throws(ChunkStoreError) {
+      try guardian.requireWritable()
+      let epochs = Set(batch.joined())
+      let new = state.withLock { epochs.subtracting($0.durableEpochs) }
+      do throws(DiskError) {
+        if !new.isEmpty { try fileSystem.syncDirectory(layout.chunks) }
+        for epoch in epochs.sorted() { try fileSystem.syncDirectory(layout.epochDirectory(epoch)) }
+      } catch {
+        throw guardian.failure(error)
+      }
+      state.withLock { $0.durableEpochs.formUnion(new) }
+      return batch.map { _ in .success(()) }
+    } catch {
+      return batch.map { _ in .failure(error) }
+    }
+  }
+
+  private func makeDirectory(_ epoch: UInt64) throws(DiskError) {
+    do {
+      try fileSystem.makeDirectory(layout.epochDirectory(epoch))
+    } catch {
+      guard error.code == .exists else { throw error }
+    }
+  }
+
+  private func exists(_ path: DiskPath) throws(DiskError) -> Bool {
+    do {
+      _ = try fileSystem.status(path)
+      return true
+    } catch {
+      guard error.code == .notFound else { throw error }
+      return false
+    }
+  }
+}
+
+extension ChunkFiles {
+  /// Some finished files behind `last`, by epoch and name; fewer than `limit` only at the end.
+  func list(after last: ChunkID?, limit: Int) throws(DiskError) -> [ChunkID] {
+    var result: [ChunkID] = []
+    for epoch in try epochs() where epoch >= last?.extent.epoch ?? 0 {
+      let names = try sortedNames(epoch, isContinued: last?.extent.epoch == epoch)
+      for name in names.dropFirst(Self.position(in: names, after: last)) {
+        result.append(name)
+        if result.count == limit { return result }
+      }
+    }
+    return result
+  }
+
+  private static func position(in names: [ChunkID], after last: ChunkID?) -> Int {
+    guard let last else { return 0 }
+    var low = 0
+    var high = names.count
+    while low < high {
+      let middle = low + (high - low) / 2
+      if names[middle] <= last { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// A walk reads the directory of an epoch once, not once for each page.
+  private func sortedNames(_ epoch: UInt64, isContinued: Bool) throws(DiskError) -> [ChunkID] {
+    if isContinued, let listing = state.withLock({ $0.listing }), listing.epoch == epoch {
+      return listing.names
+    }
+    let names = try names(ofEpoch: epoch).sorted()
+    state.withLock { $0.listing = (epoch, names) }
+    return names
+  }
+
+  private func epochs() throws(DiskError) -> [UInt64] {
+    try fileSystem.list(layout.chunks).compactMap { entry in
+      entry.isDirectory ? StoreLayout.epoch(ofDirectory: entry.name) : nil
+    }.sorted()
+  }
+
+  private func names(ofEpoch epoch: UInt64) throws(DiskError) -> [ChunkID] {
+    try fileSystem.list(layout.epochDirectory(epoch)).compactMap { entry in
+      guard !entry.isDirectory, let id = StoreLayout.chunk(ofFile: entry.name),
+        id.extent.epoch == epoch
+      else { return nil }
+      return id
+    }
+  }
+}

@@ -1,0 +1,160 @@
+internal import Base
+internal import Synchronization
+internal import Telemetry
+internal import Disk
+
+/// Makes the index of what the volumes say.
+extension VolumeLog {
+  /// Chunk records that were superseded and have no delete record as far as was seen.
+  typealias Superseded = [RecordLocation: ChunkID]
+
+  /// Reads the checkpoint and everything behind it. Called once, before anything else.
+  func recover() throws(DiskError) {
+    let numbers = try fileSystem.list(layout.volumes).compactMap { entry in
+      entry.isDirectory ? nil : StoreLayout.volumeNumber(ofFile: entry.name)
+    }.sorted()
+    let checkpoint = loadCheckpoint(existing: Set(numbers))
+    let position = checkpoint?.position ?? RecordLocation(volume: 0, offset: 0)
+    var superseded: Superseded = [:]
+    var touched: [any FileHandle] = []
+    var isContinued: Writer?
+    for number in numbers {
+      let size = try fileSystem.status(layout.volume(number)).size
+      if size == 0 {
+        try? fileSystem.delete(layout.volume(number))
+        continue
+      }
+      state.withLock { $0.volumes[number, default: Volume(end: 0)].end = pageEnd(size) }
+      guard number >= position.volume else { continue }
+      let start = number == position.volume ? position.offset : 0
+      let handle = try handles.open(number)
+      let found = try replay(number, handle, from: start, size: size, &superseded)
+      if found { touched.append(handle) }
+      if !found, number == numbers.last, start == size, start > 0, start < options.volumeSize {
+        let handle = try fileSystem.open(
+          layout.volume(number), FileMode(.write, isDirect: true))
+        isContinued = Writer(number: number, handle: handle, end: start)
+      }
+    }
+    // What was read may never have been synced: it must not be answered for before it is.
+    for handle in touched { try handle.syncData() }
+    try fileSystem.syncDirectory(layout.volumes)
+    state.withLock { state in
+      state.writer = isContinued
+      state.nextVolume = max(state.nextVolume, (numbers.last ?? 0) + 1, position.volume + 1)
+    }
+    undo(superseded)
+  }
+
+  private func pageEnd(_ size: Int) -> Int { size / 4096 * 4096 }
+
+  /// Applies the records of one volume from an offset on; returns whether there were any.
+  private func replay(
+    _ volume: UInt32, _ handle: any FileHandle, from start: Int, size: Int,
+    _ superseded: inout Superseded
+  ) throws(DiskError) -> Bool {
+    var scanner = VolumeScanner(
+      handle: handle, store: store, volume: volume, from: start, to: size)
+    var batch: [VolumeScanner.Found] = []
+    var foundAny = false
+    while let found = try scanner.next() {
+      foundAny = true
+      if let first = batch.first, first.header.batch != found.header.batch {
+        // A later batch was begun only after this one had been synced.
+        apply(batch, volume: volume, &superseded)
+        batch = []
+      }
+      batch.append(found)
+    }
+    let whole = try intact(batch, &scanner)
+    apply(whole, volume: volume, &superseded)
+    let kept = whole.last?.end ?? batch.first?.offset
+    if whole.count < batch.count, let kept {
+      log.warning(
+        "a batch was not complete when the store stopped",
+        [("volume", "\(volume)"), ("records", "\(batch.count - whole.count)")])
+      // Compaction must not take what was dropped for records.
+      state.withLock { $0.volumes[volume]?.end = ByteCount.roundUp(kept, to: 64) }
+    }
+    return foundAny
+  }
+
+  /// The records of the last batch of a volume up to the first that did not reach the disk whole.
+  ///
+  /// What follows it is dropped as well: it may undo what the lost record was to replace.
+  private func intact(
+    _ batch: [VolumeScanner.Found], _ scanner: inout VolumeScanner
+  ) throws(DiskError) -> [VolumeScanner.Found] {
+    guard let first = batch.first, first.header.isFirst else { return [] }
+    var result: [VolumeScanner.Found] = []
+    for found in batch {
+      if found.followsGap && found.offset != first.offset { break }
+      if found.header.kind == .chunk {
+        guard isIntact(found.header, body: try scanner.body(of: found)) else { break }
+      }
+      result.append(found)
+    }
+    return result
+  }
+
+  private func isIntact(_ header: RecordHeader, body: [UInt8]) -> Bool {
+    guard body.count >= header.trailerLength + header.dataLength,
+      let trailer = try? ChunkTrailer(
+        decoding: Array(body[..<header.trailerLength]), of: header.id),
+      trailer.dataLength == header.dataLength
+    else { return false }
+    let data = body[header.trailerLength..<header.trailerLength + header.dataLength]
+    return unsafe data.withUnsafeBytes { bytes in
+      unsafe ChunkChecksum.matches(
+        bytes, of: header.id, firstPiece: 0, table: trailer.blockChecksums)
+    }
+  }
+
+  private func apply(
+    _ records: [VolumeScanner.Found], volume: UInt32, _ superseded: inout Superseded
+  ) {
+    state.withLock { state in
+      for found in records {
+        state.nextBatch = max(state.nextBatch, found.header.batch &+ 1)
+        state.unsavedBytes += found.header.recordLength
+        let location = RecordLocation(volume: volume, offset: found.offset)
+        switch found.header.kind {
+        case .chunk:
+          let entry = ChunkIndex.Entry(
+            location: location, recordLength: found.header.recordLength)
+          if let old = state.set(found.header.id, entry), old.location != location {
+            superseded[old.location] = found.header.id
+          }
+        case .delete:
+          guard let target = found.header.target else { continue }
+          superseded[target] = nil
+          state.remove(found.header.id, at: target)
+        case .start, .pad: break
+        }
+      }
+    }
+  }
+
+  /// Writes the delete records that a crash in the middle of a compaction left unwritten.
+  private func undo(_ superseded: Superseded) {
+    let ordered = superseded.sorted {
+      ($0.key.volume, $0.key.offset) < ($1.key.volume, $1.key.offset)
+    }
+    let records = ordered.compactMap { location, id -> RewrittenRecord? in
+      // A checkpoint may be newer than the records read behind it: then this is the live one.
+      guard entry(id)?.location != location else { return nil }
+      return RewrittenRecord(
+        header: .delete(id, target: location, batch: 0), source: location, body: [])
+    }
+    var rest = records[...]
+    while !rest.isEmpty {
+      let part = Array(rest.prefix(2048))
+      rest = rest.dropFirst(2048)
+      // When this fails, the next open finds the same records again.
+      if case .failure(let error)? = flush([.rewrite(part)]).first {
+        log.warning("superseded records stay", [("reason", "\(error)")])
+        return
+      }
+    }
+  }
+}
