@@ -124,7 +124,7 @@ struct LifecycleTests {
       server.beginShutdown(deadline: .milliseconds(50))
       try await asClient { _ = client.value.receiveAll() }
       #expect(client.value.statuses.isEmpty)
-      #expect(gate.cancelled == 1)
+      try await eventually { gate.cancelled == 1 }
     }
   }
 
@@ -137,7 +137,7 @@ struct LifecycleTests {
     let client = SendableClient(try TestClient(port: port))
     client.value.send(Self.request)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await server.run() }
+      group.addTask(executorPreference: serverThreads) { try await server.run() }
       try await eventually { gate.entered == 1 }
       group.cancelAll()
       try await group.waitForAll()
@@ -156,22 +156,39 @@ struct LifecycleTests {
     #expect(server.statistics.acceptedConnections == 0)
   }
 
-  @Test("Above the connection limit clients wait for a place")
+  @Test("At the connection limit a client waits while all others are at work")
   func boundsConnections() async throws {
+    let gate = Gate()
     var limits = HTTPLimits()
     limits.maximumConnections = 2
-    try await withServer(limits: limits) { server, port in
-      let first = SendableClient(try TestClient(port: port))
-      let second = SendableClient(try TestClient(port: port))
-      try await eventually { server.statistics.openConnections == 2 }
+    try await withServer(limits: limits, handler: gate.handler) { server, port in
+      let busy = try (0..<2).map { _ in SendableClient(try TestClient(port: port)) }
+      for client in busy { client.value.send(Self.request) }
+      try await eventually { gate.entered == 2 }
       let third = SendableClient(try TestClient(port: port))
       third.value.send(Self.request)
       try await eventually { server.statistics.acceptPauses > 0 }
-      #expect(server.statistics.openConnections == 2 && server.statistics.requests == 0)
-      first.value.disconnect()
+      #expect(server.statistics.openConnections == 2 && server.statistics.requests == 2)
+      busy[0].value.disconnect()
+      try await eventually { gate.entered == 3 }
+      gate.open()
       try await asClient { _ = third.value.receive(responses: 1) }
       #expect(third.value.statuses == [200])
-      second.value.disconnect()
+    }
+  }
+
+  @Test("At the connection limit idle connections make room")
+  func endsIdleConnectionsForRoom() async throws {
+    var limits = HTTPLimits()
+    limits.maximumConnections = 2
+    try await withServer(limits: limits) { server, port in
+      let idle = try (0..<2).map { _ in SendableClient(try TestClient(port: port)) }
+      try await eventually { server.statistics.openConnections == 2 }
+      let third = SendableClient(try TestClient(port: port))
+      third.value.send(Self.request)
+      try await asClient { _ = third.value.receive(responses: 1) }
+      #expect(third.value.statuses == [200])
+      #expect(idle.count == 2)
     }
   }
 
@@ -236,7 +253,7 @@ struct LifecycleTests {
     #expect(server.addresses.map(\.host) == ["127.0.0.1", "::", "::1"])
     let ports = server.addresses.map(\.port)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await server.run() }
+      group.addTask(executorPreference: serverThreads) { try await server.run() }
       try await asClient {
         for (port, text) in [(ports[0], "first\n"), (ports[1], "127.0.0.1 false\n")] {
           let client = try TestClient(port: port)

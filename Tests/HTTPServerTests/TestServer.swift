@@ -15,7 +15,7 @@ func withServer(
     limits: limits, serverName: "test", threads: threads)
   let port = try #require(server.addresses.first).port
   try await withThrowingTaskGroup(of: Void.self) { group in
-    group.addTask { try await server.run() }
+    group.addTask(executorPreference: serverThreads) { try await server.run() }
     do {
       try await body(server, port)
     } catch {
@@ -28,6 +28,9 @@ func withServer(
   #expect(server.statistics.openConnections == 0)
   #expect(server.statistics.activeRequests == 0)
 }
+
+/// Where servers are run from: tests of other suites may keep the default threads busy for long.
+let serverThreads = ThreadPool(name: "test-server", threadCount: 1)
 
 /// Threads for clients, which block.
 private let clientThreads = ThreadPool(name: "test-client", threadCount: 8)

@@ -1,4 +1,50 @@
+import Glibc
+
+/// Prints, as JSON, what this machine's parts cost by themselves: the floors that the server's
+/// figures are set beside.
+///
+///     s3storage-bench [directory] [MiB]
 @main
 enum Main {
-  static func main() {}
+  static func main() {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    let directory = arguments.first ?? "."
+    guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 512, (8...65_536) ~= mebibytes
+    else { return fail("usage: s3storage-bench [directory] [MiB, 8 to 65536]") }
+    do {
+      let disk = try DiskFloors.measure(directory: directory, byteCount: mebibytes << 20)
+      let processor = try ProcessorFloors.measure(byteCount: mebibytes << 20)
+      let fields = (disk + processor).map { floor in
+        "  \"\(floor.name)\": {\"cpu_seconds_per_gib\": \(text(floor.processorSeconds)), "
+          + "\"mib_per_second\": \(text(floor.rate))}"
+      }
+      write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
+    } catch {
+      fail("the directory cannot be measured: \(error)")
+    }
+  }
+
+  /// Three digits after the point.
+  private static func text(_ value: Double) -> String {
+    let thousandths = Int((value * 1000).rounded())
+    let rest = String(thousandths % 1000)
+    return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - rest.count) + rest
+  }
+
+  private static func fail(_ message: String) {
+    write(message + "\n", to: 2)
+    exit(1)
+  }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    let bytes = Array(text.utf8)
+    var done = 0
+    while done < bytes.count {
+      let count = unsafe bytes[done...].withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
+      if count <= 0 { return }
+      done += count
+    }
+  }
 }

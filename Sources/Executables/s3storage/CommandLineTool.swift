@@ -21,6 +21,9 @@ enum CommandLineTool {
     let environment = ProcessEnvironment.variables
     let rest = Array(arguments.dropFirst())
     switch arguments.first {
+    case "serve": return await ServeCommand.run(rest, environment)
+    case "admin":
+      return await AdminCommand.run(arguments: rest, environment: environment)
     case "config": return ConfigCommand.run(rest, environment)
     case "crash-steps":
       Terminal.out(CrashPoint.allCases.map { $0.rawValue + "\n" }.joined())

@@ -172,6 +172,14 @@ class Server:
                 samples[name] = float(value)
         return samples
 
+    def add_user(self, name):
+        """Makes a user with a key; a signer for it."""
+        access_key, secret_key = f"KEYOF.{name}", f"secretOf.{name}.{random.randrange(1 << 60):x}"
+        self.admin("users", "create", name)
+        self.admin(
+            "keys", "create", name, "--id", access_key, "--secret", secret_key)
+        return Signer(access_key, secret_key)
+
     # Talking to it
 
     def s3(self, method, path, headers=(), body=b"", signer=None, payload_hash=None, **options):

@@ -21,6 +21,8 @@ enum Migration0001 {
 
   private static let identity = [
     "CREATE TABLE tenants(id @id, name TEXT NOT NULL UNIQUE, created_ms @int NOT NULL)",
+    // The tenant of an installation that has no others; the first row has number 1.
+    "INSERT INTO tenants(name, created_ms) VALUES('default', 0)",
     """
     CREATE TABLE users(
       id @id, tenant_id @int NOT NULL REFERENCES tenants(id), name TEXT NOT NULL, email TEXT,
@@ -96,8 +98,14 @@ enum Migration0001 {
     """,
     """
     CREATE TABLE version_extents(
-      version @int NOT NULL, ordinal @int NOT NULL, start @int NOT NULL, length @int NOT NULL,
-      part_number @int NOT NULL, extent @blob NOT NULL, PRIMARY KEY(version, ordinal)) @clustered
+      version @int NOT NULL, start @int NOT NULL, ordinal @int NOT NULL, length @int NOT NULL,
+      part_number @int NOT NULL, extent @blob NOT NULL,
+      checksum_kind @int NOT NULL DEFAULT 0, checksum @blob,
+      PRIMARY KEY(version, start, ordinal)) @clustered
+    """,
+    """
+    CREATE UNIQUE INDEX version_extents_by_part ON version_extents(version, part_number)
+      WHERE part_number > 0
     """,
   ]
 

@@ -26,6 +26,10 @@ public protocol BucketStore: Sendable {
   /// Deletes an empty bucket: one without versions, uploads and parts; else `bucketNotEmpty`.
   func deleteBucket(_ id: BucketID) async throws
 
+  /// Has a bucket keep versions, or keep no new ones. Throws `preconditionFailed` for `off`, which
+  /// only a bucket that never kept versions is.
+  func setVersioning(_ id: BucketID, _ versioning: Bucket.Versioning) async throws
+
   /// Buckets of a tenant by name, behind `after`, beginning with `prefix`, at most `limit`; only
   /// those of `owner` unless it is nil.
   func listBuckets(

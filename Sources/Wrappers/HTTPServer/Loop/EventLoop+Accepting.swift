@@ -17,9 +17,13 @@ extension EventLoop {
   }
 
   func accept(from listener: ListeningSocket) {
-    for _ in 0..<Self.acceptsPerTurn {
+    for attempt in 0..<Self.acceptsPerTurn {
       guard statistics.openConnections < limits.maximumConnections else {
-        pauseListeners()
+        // Only the first attempt follows a report that a client is there.
+        if attempt == 0 {
+          statistics.noteWaitingClients(true)
+          pauseListeners()
+        }
         return
       }
       var peer = platform_address()
@@ -52,6 +56,7 @@ extension EventLoop {
   func resumeListeners() {
     guard listenersArePaused, statistics.openConnections < limits.maximumConnections else { return }
     listenersArePaused = false
+    statistics.noteWaitingClients(false)
     for (position, listener) in listeners.enumerated() {
       let tag = Tag.make(Tag.listenerGeneration, position)
       let status = platform_epoll_enable_listener(

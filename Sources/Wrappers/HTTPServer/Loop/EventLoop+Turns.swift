@@ -94,8 +94,24 @@ extension EventLoop {
       guard let connection else { continue }
       if cutsAll { connection.cut() } else { connection.expireWaits() }
     }
+    if statistics.clientsAreWaiting { makeRoom() }
     resumeListeners()
   }
+
+  /// Clients wait at the connection limit: ends the connections that have been idle for longest, a few per tick,
+  /// so that clients that only hold places cannot keep others out for the whole idle time.
+  private func makeRoom() {
+    let newest = now + Int64(limits.idleMilliseconds) - Self.leastIdleMilliseconds
+    let idle = slots.compactMap { $0 }.filter { $0.isIdle && $0.reader.deadline <= newest }
+    for connection in idle.sorted(by: { $0.reader.deadline < $1.reader.deadline })
+      .prefix(Self.endedPerTick)
+    {
+      connection.cut()
+    }
+  }
+
+  private static let leastIdleMilliseconds: Int64 = 1000
+  private static let endedPerTick = 64
 
   /// Stops listening, closes idle connections, and cuts the rest at `cutAt`. Repeated calls can
   /// only bring the cut forward.

@@ -26,7 +26,8 @@ public struct HTTPLimits: Sendable {
   public var lingerMilliseconds = 2_000
   /// Bytes that one connection moves before others on its loop have their turn.
   public var turnBytes = 1 << 20
-  /// Open connections of the whole server; above it new clients wait in the listen queue.
+  /// Open connections of the whole server. At the limit new clients wait in the listen queue;
+  /// while one does, connections idle for more than a second are ended, the oldest first.
   public var maximumConnections = 10_000
   /// Connections the kernel holds for each listener before they are accepted.
   public var listenBacklog = 1024

@@ -44,7 +44,7 @@ public final class HTTPServer: Sendable {
 
   /// Where the listeners are bound, in the order they were given.
   public let addresses: [SocketAddress]
-  private let loops: [EventLoop]
+  let loops: [EventLoop]
   private let counters: ServerStatistics
   private let tlsHolders: [TLSContextHolder]
   private let state: Mutex<State>

@@ -8,6 +8,7 @@ final class ServerStatistics: Sendable {
   private let requests = Atomic<Int>(0)
   private let refused = Atomic<Int>(0)
   private let pauses = Atomic<Int>(0)
+  private let waiting = Atomic<Bool>(false)
 
   var openConnections: Int { open.load(ordering: .relaxed) }
 
@@ -24,6 +25,11 @@ final class ServerStatistics: Sendable {
   func requestBegan() { requests.add(1, ordering: .relaxed) }
   func requestRefused() { refused.add(1, ordering: .relaxed) }
   func acceptPaused() { pauses.add(1, ordering: .relaxed) }
+
+  /// Whether the connection limit keeps a client in the listen queue.
+  var clientsAreWaiting: Bool { waiting.load(ordering: .relaxed) }
+
+  func noteWaitingClients(_ areWaiting: Bool) { waiting.store(areWaiting, ordering: .relaxed) }
 
   func snapshot(activeRequests: Int) -> HTTPServerStatistics {
     HTTPServerStatistics(

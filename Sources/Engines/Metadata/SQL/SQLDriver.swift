@@ -1,0 +1,93 @@
+public import Base
+
+/// A database as the repository uses it: reads, and transactions that write.
+///
+/// Bodies may be run again from the start by a driver whose database gives up transactions
+/// (serialisation failures), so they change nothing but through their session. Both functions throw
+/// `MetadataError` and nothing else.
+public protocol SQLDriver: Sendable {
+  /// How the database's SQL differs.
+  var dialect: SQLDialect { get }
+
+  /// Runs statements that read. Each sees what is committed when it begins; all of them the same
+  /// after `SQLSession.snapshot`.
+  func read<T: Sendable>(
+    _ body: @escaping @Sendable (any SQLSession) async throws -> T
+  ) async throws -> T
+
+  /// Runs a transaction. Returns, or throws what the body threw, once it is known to be on stable
+  /// storage; a body that throws has changed nothing.
+  ///
+  /// `cost` is about how many bytes it writes, so that a batch of transactions can be bounded.
+  func write<T: Sendable>(
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
+  ) async throws -> T
+
+  /// Writes a consistent copy of the whole database to a new file at `path`.
+  func backup(to path: String) async throws
+}
+
+/// What runs statements inside `SQLDriver.read` and `write`; not to be kept beyond them.
+public protocol SQLSession: AnyObject {
+  /// What a transaction gathers until it ends.
+  var memo: TransactionMemo { get }
+
+  /// The time by the database's clock; about the same all through a transaction.
+  func now() async throws -> Timestamp
+
+  /// Has the queries that follow in this read all see one state of the database.
+  func snapshot() async throws
+
+  /// Runs a statement and returns its rows. A list that may be long carries a `LIMIT`.
+  func query(_ statement: SQLStatement, _ values: [SQLValue]) async throws -> SQLRows
+
+  /// Runs a statement that changes rows; how many it changed.
+  @discardableResult
+  func run(_ statement: SQLStatement, _ values: [SQLValue]) async throws -> Int
+
+  /// Runs a statement of a migration: without values, and not kept.
+  func define(_ text: String) async throws
+}
+
+/// What the mutations of one transaction gather, written or forgotten when it ends.
+///
+/// A driver that runs several mutations in one transaction keeps one memo for all of them, copies
+/// it before each, puts the copy back when that mutation fails, and calls `flush` before the
+/// commit.
+public final class TransactionMemo {
+  /// What a memo holds.
+  public struct Content: Sendable {
+    /// A writer epoch that this transaction has found live.
+    var liveEpoch: UInt64?
+    /// Objects and bytes that came and went, by bucket.
+    var usage: [BucketID: Usage] = [:]
+
+    /// Nothing.
+    public init() {}
+  }
+
+  /// What was gathered so far.
+  public var content = Content()
+
+  /// Begins with nothing.
+  public init() {}
+
+  private static let insertUsage = SQLStatement(
+    "INSERT INTO usage_deltas(bucket_id, objects, bytes) VALUES($1, $2, $3)")
+
+  /// Writes what was gathered, one row for each bucket, and forgets it.
+  public func flush(to session: any SQLSession) async throws {
+    let usage = content.usage
+    content = Content()
+    for (bucket, delta) in usage where delta.objects != 0 || delta.bytes != 0 {
+      try await session.run(
+        Self.insertUsage, [.int(bucket.number), .int(delta.objects), .int(delta.bytes)])
+    }
+  }
+
+  func addUsage(_ bucket: BucketID, objects: Int64, bytes: Int64) {
+    guard objects != 0 || bytes != 0 else { return }
+    content.usage[bucket, default: Usage(objects: 0, bytes: 0)].objects &+= objects
+    content.usage[bucket, default: Usage(objects: 0, bytes: 0)].bytes &+= bytes
+  }
+}

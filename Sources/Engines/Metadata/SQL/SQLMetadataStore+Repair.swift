@@ -1,0 +1,134 @@
+public import Base
+
+extension SQLMetadataStore {
+  private enum SQL {
+    static let blocks = SQLStatement(
+      "SELECT data_count + parity_count, generation FROM extents WHERE id = $1 @update")
+    static let queued = SQLStatement(
+      "SELECT chunks, attempts FROM repair_queue WHERE extent = $1 @update")
+    static let put = SQLStatement(
+      """
+      INSERT INTO repair_queue(extent, chunks, survivors, reason, queued_ms)
+      VALUES($1, $2, $3, $4, $5)
+      ON CONFLICT(extent) DO UPDATE SET chunks = excluded.chunks,
+        survivors = excluded.survivors, reason = excluded.reason
+      """)
+    static let list = SQLStatement(
+      """
+      SELECT q.chunks, q.reason, q.attempts, \(ExtentRows.columns)
+      FROM repair_queue q JOIN extents e ON e.id = q.extent
+      JOIN placements p ON p.id = e.placement_id
+      WHERE q.not_before_ms <= $1 ORDER BY q.survivors, q.not_before_ms LIMIT $2
+      """)
+    static let move = SQLStatement(
+      """
+      UPDATE extents SET placement_id = $1, generation = generation + 1, missing = missing & ~$2
+      WHERE id = $3
+      """)
+    static let done = SQLStatement("DELETE FROM repair_queue WHERE extent = $1")
+    static let rest = SQLStatement(
+      "UPDATE repair_queue SET chunks = $1, survivors = $2 WHERE extent = $3")
+    static let postpone = SQLStatement(
+      """
+      UPDATE repair_queue SET attempts = attempts + 1, not_before_ms = $1, reason = $2
+      WHERE extent = $3
+      """)
+    static let walk = SQLStatement(
+      """
+      SELECT \(ExtentRows.columns) FROM extents e JOIN placements p ON p.id = e.placement_id
+      WHERE e.id > $1 ORDER BY e.id LIMIT $2
+      """)
+  }
+
+  /// Text of a reason at most, in bytes.
+  private static let maximumReason = 500
+
+  private static func reason(_ text: String) -> SQLValue {
+    .text(text.utf8.count <= maximumReason ? text : String(text.prefix(maximumReason / 4)))
+  }
+
+  /// Queues chunks for repair; queueing twice is queueing once. An extent that is gone needs none.
+  public func queueRepair(
+    _ extent: ExtentID, chunks: UInt32, reason: String
+  ) async throws {
+    try await mutate { session in
+      let id = SQLValue.bytes(extent.bytes)
+      guard let row = try await session.query(SQL.blocks, [id]).first else { return }
+      let count = try row.small(0)
+      let there = count < 32 ? (UInt32(1) << UInt32(count)) - 1 : UInt32.max
+      let before = try await session.query(SQL.queued, [id]).first?.int(0) ?? 0
+      let all = UInt32(truncatingIfNeeded: before) | (chunks & there)
+      guard all != 0, Int64(all) != before else { return }
+      try await session.run(
+        SQL.put,
+        [
+          id, .int(Int64(all)), .int(Int64(count - all.nonzeroBitCount)), Self.reason(reason),
+          .int(try await session.now().milliseconds),
+        ])
+    }
+  }
+
+  /// Items to repair, the extents with the fewest survivors first.
+  public func repairs(limit: Int) async throws -> [RepairItem] {
+    try await driver.read { session in
+      try await session.query(
+        SQL.list, [.int(try await session.now().milliseconds), .int(Int64(max(limit, 0)))]
+      ).map { row in
+        guard let chunks = UInt32(exactly: try row.int(0)) else { throw SQLRow.corrupt(0) }
+        return RepairItem(
+          extent: try ExtentRows.extent(row, at: 3), chunks: chunks, reason: try row.text(1),
+          attempts: try row.small(2))
+      }
+    }
+  }
+
+  /// Records that chunks lie where `stores` says, provided the extent is still of `generation`;
+  /// returns false, and changes nothing, when it is not.
+  public func finishRepair(
+    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64
+  ) async throws -> Bool {
+    let cache = placements
+    let encoded = PlacementCodec.encode(stores)
+    let placement: Int64? = try await mutate { session in
+      let id = SQLValue.bytes(extent.bytes)
+      guard let row = try await session.query(SQL.blocks, [id]).first,
+        try row.int(1) == generation, try row.small(0) == stores.count
+      else { return nil }
+      let queued = try await session.query(SQL.queued, [id]).first?.int(0) ?? 0
+      let placement = try await ExtentRows.placement(encoded, cache: cache, session)
+      try await session.run(SQL.move, [.int(placement), .int(Int64(chunks)), id])
+      let rest = queued & ~Int64(chunks)
+      if rest == 0 {
+        try await session.run(SQL.done, [id])
+      } else {
+        let survivors = stores.count - rest.nonzeroBitCount
+        try await session.run(SQL.rest, [.int(rest), .int(Int64(survivors)), id])
+      }
+      return placement
+    }
+    if let placement { cache.add([encoded: placement]) }
+    return placement != nil
+  }
+
+  /// Records that a repair did not come about: it waits, each time longer, up to an hour.
+  public func postponeRepair(_ extent: ExtentID, reason: String) async throws {
+    try await mutate { session in
+      let id = SQLValue.bytes(extent.bytes)
+      guard let row = try await session.query(SQL.queued, [id]).first else { return }
+      let attempts = min(try row.small(1), 6)
+      let delay = min(Int64(60_000) << Int64(attempts), 3_600_000)
+      try await session.run(
+        SQL.postpone,
+        [.int(try await session.now().milliseconds &+ delay), Self.reason(reason), id])
+    }
+  }
+
+  /// All extents by id behind `after`: what scrub walks along.
+  public func extents(after: ExtentID?, limit: Int) async throws -> [Extent] {
+    try await driver.read { session in
+      try await session.query(
+        SQL.walk, [.bytes(after?.bytes ?? []), .int(Int64(max(limit, 0)))]
+      ).map { try ExtentRows.extent($0) }
+    }
+  }
+}

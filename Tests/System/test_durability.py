@@ -1,0 +1,273 @@
+"""Stops, locks, stores that are missing, foreign or failing."""
+import pathlib
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support import data, http
+from support.server import ROOT
+
+SIZES = [200, 60_000, 400_000, 2_500_000]
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory):
+    """The library that fails or drops syncs."""
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", library,
+         ROOT / "Tests/System/support/faults.c", "-ldl"], check=True)
+    return library
+
+
+def fill(server, prefix="k"):
+    """Objects of each size class; key → body."""
+    assert server.s3("PUT", "/bucket").status in (200, 409)
+    bodies = {f"{prefix}{size}": data.content((prefix, size), size) for size in SIZES}
+    for key, body in bodies.items():
+        assert server.s3("PUT", f"/bucket/{key}", body=body).status == 200
+    return bodies
+
+
+def check(server, bodies):
+    for key, body in bodies.items():
+        answer = server.s3("GET", f"/bucket/{key}")
+        assert (answer.status, answer.body == body) == (200, True), (key, answer)
+
+
+def test_everything_is_there_after_a_stop_and_a_start(private):
+    bodies = fill(private)
+    assert private.stop() == 0
+    private.start()
+    check(private, bodies)
+
+
+def test_a_stop_lets_a_running_upload_end(private):
+    private.s3("PUT", "/bucket")
+    body = data.content("drain", 3_000_000)
+    signed, _ = private.signer.sign("PUT", "/bucket/k", [("Host", private.host)])
+    with http.connect(private.ports["s3"]) as connection:
+        connection.sendall(http.head_bytes(
+            "PUT", "/bucket/k", signed + [("Content-Length", str(len(body)))]) + body[:1_000_000])
+        time.sleep(0.3)
+        ended = []
+        stopper = threading.Thread(target=lambda: ended.append(private.stop()))
+        stopper.start()
+        deadline = time.monotonic() + 10
+        while private.healthy():
+            assert time.monotonic() < deadline, "still healthy while it stops"
+            time.sleep(0.02)
+        connection.sendall(body[1_000_000:])
+        assert http.read_response(connection).status == 200
+    stopper.join()
+    assert ended == [0]
+    private.start()
+    assert private.s3("GET", "/bucket/k").body == body
+
+
+def test_a_stop_lets_a_running_download_end(private):
+    private.s3("PUT", "/bucket")
+    body = data.content("drain", 30_000_000)
+    private.s3("PUT", "/bucket/k", body=body)
+    target = private.presign("GET", "bucket", "k")
+    with http.connect(private.ports["s3"]) as connection:
+        connection.sendall(http.head_bytes("GET", target, [("Host", private.host)]))
+        first = connection.recv(1000)
+        stopper = threading.Thread(target=private.stop)
+        stopper.start()
+        time.sleep(0.3)
+        received = len(first.partition(b"\r\n\r\n")[2])
+        while piece := connection.recv(1 << 20):
+            received += len(piece)
+        assert received == len(body)
+    stopper.join()
+    assert private.process.returncode == 0
+
+
+def test_a_second_server_on_the_same_data_is_refused(private, make_server):
+    bodies = fill(private)
+    second = make_server(private.data_dir)
+    second.spawn()
+    assert second.process.wait(20) not in (0, None)
+    assert "data directory" in second.log()
+    check(private, bodies)
+    assert private.healthy()
+
+
+def test_a_wrong_master_key_is_refused(private):
+    bodies = fill(private)
+    assert private.stop() == 0
+    path = private.data_dir / "keys/master.key"
+    right = path.read_bytes()
+    for wrong in (b"", right[:-5], right[::-1], b"\0" * len(right)):
+        path.write_bytes(wrong)
+        private.spawn()
+        assert private.process.wait(20) != 0, wrong
+        assert path.read_bytes() == wrong, "it made another key"
+    path.unlink()
+    private.spawn()
+    assert private.process.wait(20) != 0
+    assert not path.exists(), "a new key would make all data unreadable"
+    path.write_bytes(right)
+    path.chmod(0o600)
+    private.start()
+    check(private, bodies)
+
+
+def stores(server):
+    return server.data_dir / "stores"
+
+
+def test_missing_stores_are_offline_and_the_others_serve(private):
+    bodies = fill(private)
+    private.stop()
+    away = {}
+    for index in (1, 4):
+        away[index] = private.data_dir / f"away-{index}"
+        (stores(private) / str(index)).rename(away[index])
+    (stores(private) / "4").mkdir()
+    private.start()
+    check(private, bodies)
+    private.stop()
+    # Neither was initialised again.
+    assert not (stores(private) / "1/store.json").exists()
+    assert list((stores(private) / "4").iterdir()) == []
+    (stores(private) / "4").rmdir()
+    for index, path in away.items():
+        path.rename(stores(private) / str(index))
+    private.start()
+    check(private, bodies)
+    check(private, fill(private, "later"))
+
+
+def test_with_one_store_away_writes_go_on_and_are_repaired(private):
+    private.s3("PUT", "/bucket")
+    private.stop()
+    (stores(private) / "2").rename(private.data_dir / "away")
+    private.start()
+    bodies = fill(private)
+    check(private, bodies)
+    private.stop()
+    if (stores(private) / "2").exists():
+        shutil.rmtree(stores(private) / "2")
+    (private.data_dir / "away").rename(stores(private) / "2")
+    private.start()
+    private.admin("scrub")
+    private.stop()
+    # Two others may be lost now.
+    for index in (0, 5):
+        (stores(private) / str(index)).rename(private.data_dir / f"away-{index}")
+    private.start()
+    check(private, bodies)
+
+
+def test_a_foreign_store_is_left_alone(private, make_server):
+    bodies = fill(private)
+    other = make_server()
+    other.start()
+    others = fill(other, "other")
+    private.stop()
+    other.stop()
+    mine, theirs = stores(private) / "3", stores(other) / "3"
+    mine.rename(private.data_dir / "away")
+    shutil.copytree(theirs, mine)
+    before = {p.relative_to(mine): p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    private.start()
+    check(private, bodies)
+    check(private, fill(private, "more"))
+    private.stop()
+    after = {p.relative_to(mine): p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    assert after == before, "it wrote to another cluster's store"
+    other.start()
+    check(other, others)
+
+
+def test_more_stores_gone_than_parity_is_a_clean_error(private):
+    bodies = fill(private)
+    private.stop()
+    for index in (0, 2, 5):
+        (stores(private) / str(index)).rename(private.data_dir / f"away-{index}")
+    private.start()
+    for key, body in bodies.items():
+        answer = private.s3("GET", f"/bucket/{key}")
+        if len(body) <= 16384:
+            assert answer.body == body
+        else:
+            assert answer.status == 503, answer
+            assert "retry-after" in answer.headers
+    assert private.s3("PUT", "/bucket/new", body=b"x" * 500_000).status == 503
+    private.stop()
+    for index in (0, 2, 5):
+        if (stores(private) / str(index)).exists():
+            shutil.rmtree(stores(private) / str(index))
+        (private.data_dir / f"away-{index}").rename(stores(private) / str(index))
+    private.start()
+    check(private, bodies)
+
+
+def test_a_store_that_vanishes_while_serving(private):
+    bodies = fill(private)
+    (stores(private) / "1").rename(private.data_dir / "away")
+    check(private, bodies)
+    check(private, fill(private, "later"))
+    assert not (stores(private) / "1/store.json").exists()
+
+
+def test_a_failed_sync_fences_its_store_and_loses_nothing(make_server, faults, tmp_path):
+    trigger = tmp_path / "failing"
+    server = make_server(environment={
+        "LD_PRELOAD": str(faults), "FAULT_SYNC_FAIL": "a:stores/2", "FAULT_WHILE": str(trigger)})
+    server.start()
+    bodies = fill(server)
+    trigger.touch()
+    bodies |= fill(server, "failing")
+    # The sync works again, but what it failed to write may be gone: the store stays fenced.
+    trigger.unlink()
+    files = server.files("stores/2/chunks/**/*")
+    bodies |= fill(server, "after")
+    check(server, bodies)
+    assert server.files("stores/2/chunks/**/*") <= files, "a fenced store was written to"
+    assert "stores/2" in server.log() or "fenc" in server.log().lower()
+    assert server.stop() in (0, 1)
+
+
+def test_a_failed_sync_of_metadata_acknowledges_nothing_more(make_server, faults, tmp_path):
+    trigger = tmp_path / "failing"
+    server = make_server(environment={
+        "LD_PRELOAD": str(faults), "FAULT_SYNC_FAIL": "f:/metadata/", "FAULT_WHILE": str(trigger)})
+    server.start()
+    bodies = fill(server)
+    trigger.touch()
+    for index in range(3):
+        answer = server.s3("PUT", f"/bucket/failing-{index}", body=b"x")
+        assert answer.status in (500, 503), answer
+    trigger.unlink()
+    server.kill()
+    server.environment = {}
+    server.start()
+    check(server, bodies)
+
+
+def test_a_read_only_store_does_not_stop_the_others(make_server, faults, tmp_path):
+    trigger = tmp_path / "failing"
+    server = make_server(environment={
+        "LD_PRELOAD": str(faults), "FAULT_WRITE_FULL": "f:stores/0/", "FAULT_WHILE": str(trigger)})
+    server.start()
+    bodies = fill(server)
+    trigger.touch()
+    bodies |= fill(server, "full")
+    check(server, bodies)
+    trigger.unlink()
+    check(server, bodies | fill(server, "after"))
+
+
+def test_a_data_directory_that_is_a_file_is_refused(make_server, tmp_path):
+    pathlib.Path(tmp_path / "file").write_text("kept")
+    server = make_server(tmp_path / "file")
+    server.spawn()
+    assert server.process.wait(20) != 0
+    assert (tmp_path / "file").read_text() == "kept"
