@@ -125,7 +125,7 @@ let package = Package(
       [
         "Base", "Runtime", "Telemetry", "Access", "AdminAPI", "ChunkStore", "Cluster", "Crypto",
         "Disk", "Erasure", "FilesAPI", "HTTPServer", "Metadata", "MetadataSQLite", "ObjectEngine",
-        "Placement", "S3API", "Sealing", "Signing",
+        "Placement", "S3API", "Sealing", "Signing", "SQLite",
       ]),
     executable(
       "s3storage-bench",

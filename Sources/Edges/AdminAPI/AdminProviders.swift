@@ -91,7 +91,8 @@ public struct ScrubProgress: Hashable, Sendable {
 
 /// Verifies every chunk of every extent and has the bad ones made again.
 public protocol Scrubbing: Sendable {
-  /// Starts a scrub unless one runs, and returns at once.
+  /// Starts a scrub unless one runs, and returns at once: from then on `scrubProgress` tells of
+  /// it.
   func startScrub() async throws
   /// How far it is.
   func scrubProgress() async -> ScrubProgress

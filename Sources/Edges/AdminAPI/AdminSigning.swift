@@ -19,6 +19,11 @@ public enum AdminSigning {
     RequestSigner(
       accessKeyID: accessKeyID, secretKey: secretKey, region: region, service: service)
   }
+
+  /// How the signature covers a body: by its digest.
+  public static func payload(_ body: [UInt8]) -> PayloadMode {
+    SHA256Digest(Digest.hash(.sha256, body)).map { .digest($0) } ?? .unsigned
+  }
 }
 
 extension AdminService {

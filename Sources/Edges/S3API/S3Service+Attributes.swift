@@ -33,7 +33,8 @@ extension S3Service {
     let behind = links.filter { $0.partNumber > request.marker }
     let rows = behind.prefix(request.pageSize).map {
       PartRow(
-        number: $0.partNumber, lastModified: version.lastModified, etag: "", size: Int($0.length))
+        number: $0.partNumber, lastModified: version.lastModified, etag: "", size: Int($0.length),
+        checksum: $0.checksum?.checksum(partCount: 0))
     }
     return S3Response.PartPage(
       total: version.partCount, marker: request.marker, pageSize: request.pageSize,

@@ -1,3 +1,5 @@
+import Access
+import Disk
 import HTTPServer
 import Runtime
 

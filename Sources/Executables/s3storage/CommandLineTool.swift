@@ -21,6 +21,7 @@ enum CommandLineTool {
     let environment = ProcessEnvironment.variables
     let rest = Array(arguments.dropFirst())
     switch arguments.first {
+    case "serve": return await ServeCommand.run(rest, environment)
     case "config": return ConfigCommand.run(rest, environment)
     case "crash-steps":
       Terminal.out(CrashPoint.allCases.map { $0.rawValue + "\n" }.joined())

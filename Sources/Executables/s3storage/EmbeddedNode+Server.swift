@@ -2,7 +2,10 @@ import AdminAPI
 import Base
 import Disk
 import FilesAPI
+import ChunkStore
 import HTTPServer
+import MetadataSQLite
+import ObjectEngine
 import Runtime
 import S3API
 
@@ -43,7 +46,7 @@ extension EmbeddedNode {
         HTTPListener(address: "127.0.0.1", port: port("METRICS_PORT"), tls: nil) {
           metrics.handle($0)
         },
-      ], limits: limits, threads: loops == 0 ? nil : loops, serverName: "s3storage")
+      ], limits: limits, serverName: "s3storage", threads: loops == 0 ? nil : loops)
   }
 
   private func s3Service(_ configuration: Configuration) -> S3Service {
@@ -66,7 +69,7 @@ extension EmbeddedNode {
       providers: AdminProviders(
         installation: EmbeddedInstallation(
           started: SystemWallClock().now, directory: directory, stores: stores.set.all.map(\.id)),
-        scrubbing: workers.scrubbing, workers: workers.reporting,
+        scrubbing: nil, workers: nil,
         backups: DatabaseBackups(
           metadata: metadata.store, directory: directory, pool: engine.pool,
           random: SystemRandom()),

@@ -1,7 +1,6 @@
 import Access
 import Base
 import ChunkStore
-import Cluster
 import Disk
 import Erasure
 import HTTPServer
@@ -10,6 +9,7 @@ import MetadataSQLite
 import ObjectEngine
 import Placement
 import Runtime
+import SQLite
 import Sealing
 import Telemetry
 
@@ -21,7 +21,6 @@ struct EmbeddedNode: Sendable {
   let stores: EmbeddedStores
   let keys: Keys
   let directory: DataDirectory
-  let workers: WorkerSupervisor
   let rootKeys: NewAccessKey?
   let log: Log
 
@@ -35,8 +34,11 @@ struct EmbeddedNode: Sendable {
     }
     let files = SystemFileSystem(unsafeSkipsSyncs: skipsSyncs)
     let directory = try DataDirectory(configuration, files: files, storeCount: scheme.total)
+    var options = SQLiteOptions()
+    if skipsSyncs { options.synchronous = .off }
     let metadata = try await SQLiteMetadata.open(
-      path: directory.database, clock: clock, unsafeSkipsSyncs: skipsSyncs)
+      path: directory.database, clock: clock, random: random,
+      pool: ThreadPool(name: "sql", threadCount: 2), options: options, log: log)
     let cluster = try await clusterID(metadata, random)
     let keys = try await Keys.open(
       directory, metadata: metadata.store, cluster: cluster, random: random, clock: clock, log: log)
@@ -45,7 +47,7 @@ struct EmbeddedNode: Sendable {
       directory, configuration, cluster: cluster, metadata: metadata.store, pool: pool,
       random: random, log: log)
     let lease = try await metadata.store.beginWriter(
-      minimum: stores.highestEpoch, ringVersion: 1)
+      minimum: 0, ringVersion: 1)
     let budget = configuration.number("BUFFER_BUDGET")
     let engine = ObjectEngine(
       configuration: EngineConfiguration(
@@ -58,8 +60,7 @@ struct EmbeddedNode: Sendable {
       metadata: metadata.store, keys: keys.ring, clock: clock, random: random)
     return EmbeddedNode(
       engine: engine, access: access, metadata: metadata, stores: stores, keys: keys,
-      directory: directory, workers: stores.workers(engine, configuration, log),
-      rootKeys: try await rootKeys(access, configuration), log: log)
+      directory: directory, rootKeys: try await rootKeys(access, configuration), log: log)
   }
 
   /// The installation's id, made on first start.
@@ -90,9 +91,6 @@ struct EmbeddedNode: Sendable {
 
   /// Runs what the stores do in the background, until `shutDown`.
   func runStores() async { await stores.run() }
-
-  /// Runs the background workers, until cancelled.
-  func runWorkers() async { await workers.run() }
 
   /// Ends the writer and the stores once no request runs any more.
   func shutDown() async {

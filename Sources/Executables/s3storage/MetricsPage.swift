@@ -2,6 +2,8 @@ import Base
 import Disk
 import HTTPServer
 import ObjectEngine
+import Runtime
+import Synchronization
 
 /// Counters in Prometheus' text form.
 struct MetricsPage: Sendable {

@@ -40,7 +40,6 @@ enum ServeCommand {
     let deadline = Duration.seconds(configuration.number("SHUTDOWN_SECONDS"))
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await node.runStores() }
-      group.addTask { await node.runWorkers() }
       group.addTask {
         await Signals.forward(reload: { try? server.reloadCertificates() }) {
           log.info("stopping: running requests may end")

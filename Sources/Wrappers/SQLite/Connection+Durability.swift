@@ -21,6 +21,23 @@ extension Connection {
     try execute("PRAGMA synchronous=\(synchronous.rawValue)")
     try execute("PRAGMA journal_size_limit=\(sizeLimit)")
     try check(unsafe sqlite3_wal_autocheckpoint(handle, 0), "stop automatic checkpoints")
+    unsafe sqlite3_wal_hook(
+      handle,
+      { cell, _, _, pages in
+        unsafe cell?.assumingMemoryBound(to: Int32.self).pointee = pages
+        return SQLITE_OK
+      }, logPagesCell)
+  }
+
+  /// Pages in the log after this connection's last commit; 0 before its first.
+  public var logPages: Int { Int(unsafe logPagesCell.pointee) }
+
+  /// Has the end of the last connection leave the log as it is: for a disk that is not trusted any
+  /// more.
+  public func leaveLogAtClose() throws(SQLiteError) {
+    try check(
+      unsafe csqlite_set_flag(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1),
+      "leave the log at close")
   }
 
   /// How hard a checkpoint tries.

@@ -35,6 +35,8 @@ public final class Connection {
   }
 
   let handle: OpaquePointer
+  /// Where SQLite's log hook leaves the length of the log.
+  let logPagesCell: UnsafeMutablePointer<Int32>
   private var statements: [String: Statement] = [:]
 
   /// Opens the file at `path`.
@@ -52,13 +54,17 @@ public final class Connection {
       throw SQLiteError(extendedCode: status, doing: "open")
     }
     unsafe handle = unsafe database
+    unsafe logPagesCell = .allocate(capacity: 1)
+    unsafe logPagesCell.initialize(to: 0)
     try configure(options)
   }
 
   deinit {
     statements = [:]
     // With all statements finalised this closes at once; one that is still held delays it.
+    unsafe sqlite3_wal_hook(handle, nil, nil)
     unsafe sqlite3_close_v2(handle)
+    unsafe logPagesCell.deallocate()
   }
 
   private static func open(

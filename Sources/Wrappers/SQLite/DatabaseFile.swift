@@ -53,6 +53,23 @@ public struct DatabaseFile: ~Copyable, Sendable {
     try sync(path, flags: O_RDONLY | O_CLOEXEC)
   }
 
+  /// Whether there is a file at `path`.
+  public static func exists(_ path: String) -> Bool {
+    unsafe access(path, F_OK) == 0
+  }
+
+  /// Gives a file that is durable its name, durably; there is none of that name before.
+  public static func rename(_ path: String, to name: String) throws(Failure) {
+    guard !exists(name) else { throw .system(EEXIST) }
+    guard unsafe Glibc.rename(path, name) == 0 else { throw .system(errno) }
+    try syncDirectory(of: name)
+  }
+
+  /// Removes a file if it is there.
+  public static func remove(_ path: String) throws(Failure) {
+    guard unsafe unlink(path) == 0 || errno == ENOENT else { throw .system(errno) }
+  }
+
   private static func sync(_ path: String, flags: Int32) throws(Failure) {
     let descriptor = unsafe open(path, flags)
     guard descriptor >= 0 else { throw .system(errno) }

@@ -45,3 +45,8 @@ public struct SQLiteError: Error, Hashable, Sendable, CustomStringConvertible {
     SQLiteError(extendedCode: SQLITE_MISUSE, doing: action)
   }
 }
+
+extension SQLiteError {
+  /// The code for a parameter that is not there.
+  public static var range: Int32 { SQLITE_RANGE }
+}

@@ -100,6 +100,7 @@ enum Migration0001 {
     CREATE TABLE version_extents(
       version @int NOT NULL, start @int NOT NULL, ordinal @int NOT NULL, length @int NOT NULL,
       part_number @int NOT NULL, extent @blob NOT NULL,
+      checksum_kind @int NOT NULL DEFAULT 0, checksum @blob,
       PRIMARY KEY(version, start, ordinal)) @clustered
     """,
     """

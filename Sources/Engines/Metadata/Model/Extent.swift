@@ -52,15 +52,21 @@ public struct ExtentLink: Hashable, Sendable {
   public var length: Int64
   /// The part of a multipart object that it holds; 0 for another.
   public var partNumber: Int
+  /// The checksum of the part, when it has one.
+  public var checksum: StoredChecksum?
   /// The extent.
   public var extent: Extent
 
   /// Makes a link of its fields.
-  public init(ordinal: Int, offset: Int64, length: Int64, partNumber: Int, extent: Extent) {
+  public init(
+    ordinal: Int, offset: Int64, length: Int64, partNumber: Int,
+    checksum: StoredChecksum? = nil, extent: Extent
+  ) {
     self.ordinal = ordinal
     self.offset = offset
     self.length = length
     self.partNumber = partNumber
+    self.checksum = checksum
     self.extent = extent
   }
 }

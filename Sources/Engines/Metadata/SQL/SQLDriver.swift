@@ -61,6 +61,9 @@ public final class TransactionMemo {
     var liveEpoch: UInt64?
     /// Objects and bytes that came and went, by bucket.
     var usage: [BucketID: Usage] = [:]
+
+    /// Nothing.
+    public init() {}
   }
 
   /// What was gathered so far.

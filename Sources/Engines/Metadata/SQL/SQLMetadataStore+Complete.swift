@@ -7,9 +7,11 @@ extension SQLMetadataStore {
     // Parts follow each other without a gap, so that each begins where those before it end.
     static let link = SQLStatement(
       """
-      INSERT INTO version_extents(version, start, ordinal, length, part_number, extent)
+      INSERT INTO version_extents(version, start, ordinal, length, part_number, extent,
+        checksum_kind, checksum)
       SELECT $1, CAST(sum(size) OVER before AS @int) - size,
-        CAST(row_number() OVER before AS @int) - 1, size, number, extent
+        CAST(row_number() OVER before AS @int) - 1, size, number, extent,
+        checksum_kind, checksum
       FROM multipart_parts WHERE upload = $2
       WINDOW before AS (ORDER BY number ROWS UNBOUNDED PRECEDING)
       """)

@@ -44,7 +44,9 @@ extension SQLMetadataStore {
 
     static let bucketOnly = SQLStatement(
       "SELECT \(bucket) FROM buckets b WHERE tenant_id = $1 AND name = $2")
-    static let link = "l.ordinal, l.start, l.length, l.part_number, \(ExtentRows.columns)"
+    static let link =
+      "l.ordinal, l.start, l.length, l.part_number, l.checksum_kind, l.checksum, "
+      + ExtentRows.columns
     static let joins = """
       FROM version_extents l JOIN extents e ON e.id = l.extent
       JOIN placements p ON p.id = e.placement_id
@@ -103,7 +105,9 @@ extension SQLMetadataStore {
   private static func link(_ row: SQLRow) throws -> ExtentLink {
     ExtentLink(
       ordinal: try row.small(0), offset: try row.int(1), length: try row.int(2),
-      partNumber: try row.small(3), extent: try ExtentRows.extent(row, at: 4))
+      partNumber: try row.small(3),
+      checksum: try ChecksumKind.checksum(kind: try row.int(4), value: try row.optionalBytes(5)),
+      extent: try ExtentRows.extent(row, at: 6))
   }
 
   /// The bucket and one version of a key, by one statement; inline content comes along when

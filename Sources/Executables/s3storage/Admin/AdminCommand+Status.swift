@@ -1,0 +1,63 @@
+import Base
+
+extension AdminCommand {
+  static func status(_ line: AdminArguments) async throws -> Int32 {
+    try line.expect(0...0, after: 1)
+    let answer = try line.client().call("GET", "status")
+    show(answer, line) { statusText(answer) }
+    return 0
+  }
+
+  static func workers(_ line: AdminArguments) async throws -> Int32 {
+    try line.expect(0...0, after: 1)
+    let answer = try line.client().call("GET", "workers")
+    show(answer, line) {
+      TextTable.make(
+        ["WORKER", "STATE", "RUNS", "FAILURES", "LAST RUN", "LAST ERROR"],
+        (answer["workers"]?.elements ?? []).map { worker in
+          [
+            worker["name"]?.text ?? "", worker["state"]?.text ?? "", number(worker["runs"]),
+            number(worker["failures"]), worker["last_run_at"]?.text ?? "never",
+            worker["last_error"]?.text ?? "",
+          ]
+        })
+    }
+    return 0
+  }
+
+  private static func statusText(_ answer: JSONValue) -> String {
+    let counts = answer["counts"] ?? .null
+    let space = answer["space"] ?? .null
+    var text = "s3storage \(answer["version"]?.text ?? ""), cluster "
+    text += "\(answer["cluster_id"]?.text ?? ""), up since \(answer["started_at"]?.text ?? "")\n"
+    text += "redundancy  \(answer["scheme"]?.text ?? ""); "
+    text += "\(answer["failure_domain"]?["summary"]?.text ?? "")\n"
+    text += "space       \(bytes(space["used"])) used, \(bytes(space["free"])) free of "
+    text += "\(bytes(space["capacity"]))\n"
+    text += "objects     \(number(counts["objects"])), \(bytes(counts["bytes"])); "
+    text += "\(number(counts["versions"])) versions, \(number(counts["uploads"])) uploads\n"
+    text += "chunks      \(number(answer["chunks"])) of \(number(counts["extents"])) extents; "
+    text += "\(number(counts["repairs"])) to repair, \(number(counts["tombstones"])) to delete\n"
+    if answer["master_key_exported"]?.bool != true {
+      text += "WARNING     the master key was not exported: s3storage admin key export FILE\n"
+    }
+    return text + "\n"
+      + TextTable.make(
+        ["STORE", "STATE", "DEVICE", "CHUNKS", "USED", "FREE", "REASON"],
+        (answer["stores"]?.elements ?? []).map { store in
+          [
+            store["id"]?.text ?? "", store["state"]?.text ?? "", store["device"]?.text ?? "",
+            number(store["chunks"]), bytes(store["used"]), bytes(store["free"]),
+            store["reason"]?.text ?? "",
+          ]
+        })
+  }
+
+  static func number(_ value: JSONValue?) -> String {
+    value?.integer.map { "\($0)" } ?? "-"
+  }
+
+  private static func bytes(_ value: JSONValue?) -> String {
+    value?.integer.map { TextTable.bytes($0) } ?? "-"
+  }
+}

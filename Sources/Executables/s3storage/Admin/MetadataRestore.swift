@@ -1,0 +1,146 @@
+import Base
+import Disk
+import Glibc
+import Metadata
+import MetadataSQLite
+import Runtime
+
+/// Puts a copy of the metadata into the data directory of a stopped server.
+struct MetadataRestore {
+  private static let kind: DiskPath.Kind = "metadata"
+  private static let database = "s3storage.db"
+  private static let magic = Array("SQLite format 3\0".utf8)
+
+  private let files = SystemFileSystem()
+  private let clock = SystemWallClock()
+  private let root: DiskPath
+
+  init(dataDirectory: String) {
+    root = DiskPath(dataDirectory, kind: "data directory")
+  }
+
+  /// Restores `backup`; returns where the metadata that was there is kept, nil when there was none.
+  ///
+  /// The copy is made ready in a directory of its own, so that a crash leaves the old metadata, or
+  /// none (then the restore is to be repeated), and never a mixture: the log of one database must
+  /// not lie beside another.
+  func run(from backup: String) async throws -> String? {
+    let source = DiskPath(backup, kind: "backup")
+    let size = try checkedSize(source)
+    let lock = try takeLock()
+    defer { withExtendedLifetime(lock) {} }
+    let current = root.appending("metadata", kind: Self.kind)
+    let fresh = root.appending("metadata.restoring", kind: Self.kind)
+    try removeAll(fresh)
+    try files.makeDirectory(fresh)
+    let copy = fresh.appending(Self.database, kind: Self.kind)
+    try copyFile(source, to: copy, size: size)
+    try await keepChunks(of: copy.text)
+    try files.syncDirectory(fresh)
+    var kept: DiskPath?
+    if try exists(current) {
+      let name = "metadata.before-\(clock.now.basicISO8601)"
+      let target = root.appending(name, kind: Self.kind)
+      guard try !exists(target) else { throw AdminFailure("\(target.text) is there already") }
+      try files.rename(current, to: target)
+      kept = target
+    }
+    try files.rename(fresh, to: current)
+    try files.syncDirectory(root)
+    return kept?.text
+  }
+
+  /// The size of a file that is a whole database, judged by its first page.
+  private func checkedSize(_ path: DiskPath) throws -> Int {
+    let handle = try files.open(path, FileMode(.read))
+    let size = try handle.status().size
+    var header = [UInt8](repeating: 0, count: 100)
+    let count = try unsafe header.withUnsafeMutableBytes { try unsafe handle.read(into: $0, at: 0) }
+    guard count == header.count, header.starts(with: Self.magic) else {
+      throw AdminFailure("the file is no backup")
+    }
+    let short = Int(header[16]) << 8 | Int(header[17])
+    let pageSize = short == 1 ? 65_536 : short
+    let pages = header[28..<32].reduce(0) { $0 << 8 | Int($1) }
+    guard pageSize >= 512, pages > 0, size == pageSize * pages else {
+      throw AdminFailure("the backup is not whole")
+    }
+    return size
+  }
+
+  private func takeLock() throws -> any FileHandle {
+    guard try exists(root) else { throw AdminFailure("there is no data directory \(root.text)") }
+    let path = root.appending("lock", kind: "lock file")
+    let handle: any FileHandle
+    do throws(DiskError) {
+      handle = try files.open(path, FileMode(.create))
+    } catch {
+      guard error.code == .exists else { throw error }
+      handle = try files.open(path, FileMode(.write))
+    }
+    do throws(DiskError) {
+      try handle.lock()
+    } catch {
+      throw AdminFailure("a server uses the data directory: stop it first")
+    }
+    return handle
+  }
+
+  private func copyFile(_ source: DiskPath, to target: DiskPath, size: Int) throws {
+    let from = try files.open(source, FileMode(.read))
+    let to = try files.open(target, FileMode(.create))
+    let buffer = AlignedBuffer(count: 1 << 20)
+    var offset = 0
+    while offset < size {
+      let count = try unsafe buffer.withMutableBytes(0..<min(buffer.count, size - offset)) {
+        try unsafe from.read(into: $0, at: offset)
+      }
+      guard count > 0 else { throw AdminFailure("the backup is not whole") }
+      try unsafe buffer.withBytes(0..<count) { try unsafe to.write([$0], at: offset) }
+      offset += count
+    }
+    try to.syncData()
+  }
+
+  /// Opens the copy, which shows that it is one of this program, and marks the writers of before as
+  /// swept: what they wrote after the backup is named by nothing, and a sweep would delete it.
+  private func keepChunks(of path: String) async throws {
+    let database = try await SQLiteMetadata.open(path: path, clock: clock)
+    do {
+      _ = try await database.store.beginWriter(minimum: 0, ringVersion: 1)
+      for epoch in try await database.store.unsweptEpochs() {
+        try await database.store.markSwept(epoch: epoch)
+      }
+      try await database.store.endWriter()
+    } catch {
+      await database.close()
+      throw error
+    }
+    await database.close()
+  }
+
+  private func exists(_ path: DiskPath) throws -> Bool {
+    do throws(DiskError) {
+      _ = try files.status(path)
+      return true
+    } catch {
+      if error.code == .notFound { return false }
+      throw error
+    }
+  }
+
+  /// Deletes what an interrupted restore has left: a directory of files.
+  private func removeAll(_ directory: DiskPath) throws {
+    guard try exists(directory) else { return }
+    for entry in try files.list(directory) where !entry.isDirectory {
+      try files.delete(directory.appending(entry.name, kind: Self.kind))
+    }
+    try removeDirectory(directory)
+  }
+
+  private func removeDirectory(_ directory: DiskPath) throws {
+    guard unsafe directory.text.withCString({ unsafe Glibc.rmdir($0) }) == 0 else {
+      throw AdminFailure("\(directory.text) cannot be removed")
+    }
+  }
+}

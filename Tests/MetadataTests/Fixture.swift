@@ -1,0 +1,108 @@
+import Base
+import Foundation
+import Metadata
+import MetadataSQLite
+import Runtime
+import Synchronization
+
+/// A clock that tests move.
+final class ManualClock: WallClock {
+  private let time: Mutex<Int64>
+
+  init(_ milliseconds: Int64 = 1_700_000_000_000) { time = Mutex(milliseconds) }
+
+  var now: Timestamp { Timestamp(milliseconds: time.withLock { $0 }) }
+
+  func advance(_ milliseconds: Int64) { time.withLock { $0 += milliseconds } }
+}
+
+/// A metadata store in a directory of its own, and makers of what goes into it.
+final class Fixture: Sendable {
+  /// Threads live as long as the process, so that all fixtures share them.
+  static let pool = ThreadPool(name: "test-metadata", threadCount: 3)
+
+  let directory: String
+  let clock = ManualClock()
+  let random: SeededRandom
+  let metadata: SQLiteMetadata
+  private let counter = Mutex<UInt64>(1)
+
+  var store: SQLMetadataStore { metadata.store }
+  var path: String { directory + "/metadata.sqlite" }
+
+  init(
+    seed: UInt64 = 1, directory: String? = nil, options: SQLiteOptions = SQLiteOptions()
+  ) async throws {
+    let made = directory ?? Fixture.makeDirectory()
+    self.directory = made
+    random = SeededRandom(seed: seed)
+    metadata = try await SQLiteMetadata.open(
+      path: made + "/metadata.sqlite", clock: clock, random: random, pool: Fixture.pool,
+      options: options)
+    _ = try await metadata.store.beginWriter(minimum: 0, ringVersion: 0)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  static func makeDirectory() -> String {
+    let path = NSTemporaryDirectory() + "s3storage-metadata-" + UUID().uuidString
+    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    return path
+  }
+
+  /// A number and nonce that nothing else has.
+  func opaqueID(epoch: UInt64 = 1) -> OpaqueID {
+    let count = counter.withLock { counter in
+      counter += 1
+      return counter
+    }
+    return OpaqueID(
+      number: VersionNumber(epoch: epoch, counter: count), nonce: random.next())
+  }
+
+  func extent(_ length: Int64, missing: UInt32 = 0) -> Extent {
+    Extent(
+      id: ExtentID(epoch: 1, random: (UInt16(truncatingIfNeeded: random.next()), random.next())),
+      dataCount: 4, parityCount: 2, plaintextLength: length, transform: 0,
+      wrappedKey: random.bytes(60), stores: Fixture.stores,
+      digests: (0..<6).compactMap { _ in SHA256Digest(random.bytes(32)) }, missing: missing)
+  }
+
+  static let stores = (1...6).map { StoreID(high: 7, low: UInt64($0)) }
+  static let owner = UserID(1)
+
+  func bucket(_ name: String = "bucket") async throws -> Bucket {
+    try await store.createBucket(name: name, tenant: 1, owner: Fixture.owner, purpose: .s3)
+  }
+
+  func inlineCommit(
+    _ bucket: Bucket, _ key: [UInt8], size: Int64 = 5, etag: String = "e",
+    condition: WriteCondition = .none
+  ) -> ObjectCommit {
+    ObjectCommit(
+      bucket: bucket.id, key: key, version: opaqueID(),
+      content: .inline(
+        InlineData(
+          extent: extent(size).id, wrappedKey: random.bytes(60), transform: 0,
+          sealed: random.bytes(Int(size) + 16))),
+      size: size, etag: etag, attributes: ObjectAttributes(), checksum: nil,
+      storageClass: "STANDARD", owner: Fixture.owner, condition: condition)
+  }
+
+  func extentCommit(
+    _ bucket: Bucket, _ key: [UInt8], extents: [Extent], etag: String = "e",
+    condition: WriteCondition = .none
+  ) -> ObjectCommit {
+    ObjectCommit(
+      bucket: bucket.id, key: key, version: opaqueID(), content: .extents(extents),
+      size: extents.reduce(0) { $0 + $1.plaintextLength }, etag: etag,
+      attributes: ObjectAttributes(), checksum: nil, storageClass: "STANDARD",
+      owner: Fixture.owner, condition: condition)
+  }
+}
+
+extension [UInt8] {
+  init(key: String) { self = Array(key.utf8) }
+}
