@@ -22,6 +22,8 @@ enum CommandLineTool {
     let rest = Array(arguments.dropFirst())
     switch arguments.first {
     case "serve": return await ServeCommand.run(rest, environment)
+    case "admin":
+      return await AdminCommand.run(arguments: rest, environment: environment)
     case "config": return ConfigCommand.run(rest, environment)
     case "crash-steps":
       Terminal.out(CrashPoint.allCases.map { $0.rawValue + "\n" }.joined())

@@ -21,7 +21,7 @@ extension EmbeddedNode {
     if !certificate.isEmpty { tls = TLSFiles(certificateChain: certificate, privateKey: key) }
     let s3 = s3Service(configuration)
     let files = filesService()
-    let admin = adminService()
+    let admin = try adminService()
     let metrics = MetricsPage(engine: engine)
     let address = configuration["BIND_ADDRESS"]
     let adminAddress = configuration["ADMIN_BIND_ADDRESS"]
@@ -63,19 +63,21 @@ extension EmbeddedNode {
       log: log, health: { .ready })
   }
 
-  private func adminService() -> AdminService {
-    AdminService(
+  private func adminService() throws -> AdminService {
+    let backups = MetadataBackups(
+      metadata: metadata.store, files: directory.files, directory: directory.metadata,
+      pool: engine.pool, random: SystemRandom())
+    try backups.removeLeftovers()
+    let keeper = MasterKeyKeeper(
+      master: keys.master, path: directory.masterKey, files: directory.files,
+      metadata: metadata.store, ring: keys.ring, pool: engine.pool, random: SystemRandom())
+    return AdminService(
       engine: engine, access: access,
       providers: AdminProviders(
         installation: EmbeddedInstallation(
           started: SystemWallClock().now, directory: directory, stores: stores.set.all.map(\.id)),
         scrubbing: nil, workers: nil,
-        backups: DatabaseBackups(
-          metadata: metadata.store, directory: directory, pool: engine.pool,
-          random: SystemRandom()),
-        masterKey: MasterKeyManager(
-          directory: directory, metadata: metadata.store, ring: keys.ring, random: SystemRandom(),
-          clock: SystemWallClock())),
+        backups: backups, masterKey: keeper),
       random: SystemRandom(), log: log)
   }
 }

@@ -46,8 +46,7 @@ struct EmbeddedNode: Sendable {
     let stores = try await EmbeddedStores.open(
       directory, configuration, cluster: cluster, metadata: metadata.store, pool: pool,
       random: random, log: log)
-    let lease = try await metadata.store.beginWriter(
-      minimum: 0, ringVersion: 1)
+    let lease = try await beginWriter(metadata, stores)
     let budget = configuration.number("BUFFER_BUDGET")
     let engine = ObjectEngine(
       configuration: EngineConfiguration(
@@ -61,6 +60,25 @@ struct EmbeddedNode: Sendable {
     return EmbeddedNode(
       engine: engine, access: access, metadata: metadata, stores: stores, keys: keys,
       directory: directory, rootKeys: try await rootKeys(access, configuration), log: log)
+  }
+
+  /// The setting that a restore of the metadata leaves for the next start.
+  static let restoredSetting = "restored"
+
+  /// Begins the writer of this process.
+  ///
+  /// Metadata that was restored does not know the epochs of writers after its backup. An epoch of
+  /// theirs must not be given again: chunks that carry it would be swept as if they were ours.
+  private static func beginWriter(
+    _ metadata: SQLiteMetadata, _ stores: EmbeddedStores
+  ) async throws -> WriterLease {
+    guard try await metadata.store.setting(restoredSetting) == [1] else {
+      return try await metadata.store.beginWriter(minimum: 0, ringVersion: 1)
+    }
+    let highest = try await stores.highestEpoch()
+    let lease = try await metadata.store.beginWriter(minimum: highest, ringVersion: 1)
+    try await metadata.store.setSetting(restoredSetting, [0])
+    return lease
   }
 
   /// The installation's id, made on first start.

@@ -105,12 +105,15 @@ struct MetadataRestore {
   /// Opens the copy, which shows that it is one of this program, and marks the writers of before as
   /// swept: what they wrote after the backup is named by nothing, and a sweep would delete it.
   private func keepChunks(of path: String) async throws {
-    let database = try await SQLiteMetadata.open(path: path, clock: clock)
+    let database = try await SQLiteMetadata.open(
+      path: path, clock: clock, pool: ThreadPool(name: "sql", threadCount: 1))
     do {
       _ = try await database.store.beginWriter(minimum: 0, ringVersion: 1)
       for epoch in try await database.store.unsweptEpochs() {
         try await database.store.markSwept(epoch: epoch)
       }
+      // The next start gives its writer an epoch above all that any chunk carries.
+      try await database.store.setSetting(EmbeddedNode.restoredSetting, [1])
       try await database.store.endWriter()
     } catch {
       await database.close()
