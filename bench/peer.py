@@ -91,7 +91,10 @@ def measure(scale, table, runs):
             targets = [f"/{stem}/{i:06d}" for i in range(keys)]
             each(f"PUT {label}, {connections} connections, CPU each", "µs", 1e6, lambda run: wrk(
                 nginx.url, targets, "PUT", 1, connections, size)["requests"])
-        targets = [f"/4KiB/{i:06d}" for i in range(2000)]
+        targets = [f"/get/{i:06d}" for i in range(2000)]
+        (nginx.directory / "files/get").mkdir()
+        for target in targets:
+            (nginx.directory / "files" / target[1:]).write_bytes(os.urandom(4096))
         each("GET 4 KiB, 32 connections, CPU each", "µs", 1e6, lambda run: wrk(
             nginx.url, targets, "GET", 1, 32)["requests"])
     finally:

@@ -23,8 +23,8 @@ function init(arguments)
     for piece = 1, bytes do pieces[piece] = string.char(math.random(0, 255)) end
     content = table.concat(pieces)
   end
-  position = 0
-  wraps = 0
+  -- wrk asks one thread for a request that it does not send.
+  position = -1
 end
 
 function request()
@@ -32,7 +32,7 @@ function request()
   if position > #targets then
     position = 1
   end
-  return wrk.format(method, targets[position], nil, content)
+  return wrk.format(method, targets[math.max(position, 1)], nil, content)
 end
 
 function done(summary, latency, requests)

@@ -92,12 +92,15 @@ def small(bench, scale, table):
         goals = (1, 2) if name == "64 KiB" else (None, None)
         table.add(label + ", sync calls each", median(runs, "sync"), "", goals[0])
         table.add(label + ", bytes on disk", median(runs, "space"), "× content", goals[1])
-        if name == "4 KiB":
-            targets = [bench.target("GET", f"/{bucket}/0/{i:06d}") for i in range(5000)]
-            read(bench, scale, table, name, targets, connections)
+    read(bench, scale, table, "4 KiB", 4096, 32)
 
 
-def read(bench, scale, table, name, targets, connections):
+def read(bench, scale, table, name, size, connections):
+    bench.bucket("get")
+    targets = []
+    for index in range(2000):
+        assert bench.server.s3("PUT", f"/get/{index:06d}", body=os.urandom(size)).status == 200
+        targets.append(bench.target("GET", f"/get/{index:06d}"))
     runs = []
     for _ in range(scale["runs"]):
         with bench.used() as use:
