@@ -17,7 +17,8 @@ struct JSONValueTests {
     arguments: [
       ("0", JSONValue.integer(0)), ("-0", .integer(0)), ("1e2", .number(100)),
       ("1.5E+1", .number(15)), (" [ 1 , 2 ] ", .array([.integer(1), .integer(2)])),
-      ("\"\\u00e9\\ud83d\\ude00\\/\"", .string("é😀/")), ("{\"a\":null}", .object([.init("a", .null)])),
+      ("\"\\u00e9\\ud83d\\ude00\\/\"", .string("é😀/")),
+      ("{\"a\":null}", .object([.init("a", .null)])),
       ("9223372036854775808", .number(9_223_372_036_854_775_808)),
     ])
   func reads(_ text: String, _ expected: JSONValue) throws {

@@ -68,6 +68,10 @@ final class FakeMetadata: MetadataStore {
     try locked { $0.buckets.first { $0.id == id } }
   }
 
+  func setVersioning(_ id: BucketID, _ versioning: Bucket.Versioning) async throws {
+    throw Self.absent
+  }
+
   func deleteBucket(_ id: BucketID) async throws { throw Self.absent }
 
   func listBuckets(

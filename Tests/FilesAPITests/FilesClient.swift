@@ -55,7 +55,8 @@ struct FilesClient: Sendable {
   func upload(
     _ content: [UInt8], name: String = "a.txt", type: String? = "text/plain"
   ) async throws -> Answer {
-    let form = Form.make([.file(name: name, type: type, content)])
+    let quoted = name.replacing("\"", with: "\\\"")
+    let form = Form.make([.file(name: quoted, type: type, content)])
     return try await send("POST", "/files", headers: [Form.contentType], body: form)
   }
 
