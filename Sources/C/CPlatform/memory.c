@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <unistd.h>
 #include <sys/random.h>
@@ -25,27 +26,27 @@ void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas)
   mallopt(M_ARENA_MAX, arenas);
 }
 
-static void stop_signals(sigset_t *set) {
-  sigemptyset(set);
-  sigaddset(set, SIGTERM);
-  sigaddset(set, SIGINT);
-  sigaddset(set, SIGHUP);
+static sem_t signal_arrived;
+static volatile sig_atomic_t last_signal;
+
+static void note_signal(int number) {
+  last_signal = number;
+  sem_post(&signal_arrived);
 }
 
 void platform_hold_signals(void) {
-  sigset_t set;
-  stop_signals(&set);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+  sem_init(&signal_arrived, 0, 0);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
   signal(SIGPIPE, SIG_IGN);
 }
 
 int platform_wait_signal(void) {
-  sigset_t set;
-  int number = 0;
-  stop_signals(&set);
-  while (sigwait(&set, &number) != 0) {
+  while (sem_wait(&signal_arrived) != 0) {
   }
-  return number;
+  return last_signal;
 }
 
 const char *platform_environment(int index) { return environ[index]; }
