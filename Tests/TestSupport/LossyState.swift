@@ -172,10 +172,10 @@ struct LossyState: Sendable {
   private static func apply(_ write: Write, to file: inout [UInt8]) {
     let end = write.offset + write.count
     if let bytes = write.bytes {
-      if file.count < end {
-        file.append(contentsOf: repeatElement(0, count: end - file.count))
+      if file.count < end { file += [UInt8](repeating: 0, count: end - file.count) }
+      file.withUnsafeMutableBytes { file in
+        UnsafeMutableRawBufferPointer(rebasing: file[write.offset..<end]).copyBytes(from: bytes)
       }
-      file.replaceSubrange(write.offset..<end, with: bytes)
     } else {
       for index in write.offset..<max(write.offset, min(end, file.count)) { file[index] = 0 }
     }

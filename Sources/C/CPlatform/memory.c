@@ -50,3 +50,5 @@ int platform_wait_signal(void) {
 }
 
 const char *platform_environment(int index) { return environ[index]; }
+
+void platform_trim_allocator(void) { malloc_trim(0); }

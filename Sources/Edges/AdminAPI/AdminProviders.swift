@@ -73,8 +73,20 @@ public struct ScrubProgress: Hashable, Sendable {
   public var unreachableChunks: Int
   /// Chunks that were made again.
   public var repairedChunks: Int
+  /// Bad chunks that could not be made again yet: they stay queued.
+  public var unrepairedChunks: Int
   /// Extents that have too few good chunks to be read.
   public var unreadableExtents: Int
+  /// Objects kept in the metadata that were opened.
+  public var inlineObjects: Int
+  /// Those that do not open under their key.
+  public var corruptInlineObjects: Int
+
+  /// Whether everything that was looked at is whole now.
+  public var isClean: Bool {
+    unrepairedChunks == 0 && unreachableChunks == 0 && unreadableExtents == 0
+      && corruptInlineObjects == 0
+  }
 
   /// The progress of no scrub.
   public init() {
@@ -85,7 +97,10 @@ public struct ScrubProgress: Hashable, Sendable {
     corruptChunks = 0
     unreachableChunks = 0
     repairedChunks = 0
+    unrepairedChunks = 0
     unreadableExtents = 0
+    inlineObjects = 0
+    corruptInlineObjects = 0
   }
 }
 

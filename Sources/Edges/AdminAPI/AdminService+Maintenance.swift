@@ -31,7 +31,11 @@ extension AdminService {
         "corrupt_chunks": AdminResponse.number(progress.corruptChunks),
         "unreachable_chunks": AdminResponse.number(progress.unreachableChunks),
         "repaired_chunks": AdminResponse.number(progress.repairedChunks),
+        "unrepaired_chunks": AdminResponse.number(progress.unrepairedChunks),
         "unreadable_extents": AdminResponse.number(progress.unreadableExtents),
+        "inline_objects": AdminResponse.number(progress.inlineObjects),
+        "corrupt_inline_objects": AdminResponse.number(progress.corruptInlineObjects),
+        "clean": .bool(progress.isClean),
       ])
   }
 

@@ -38,7 +38,7 @@ public final class StoreSet: Sendable {
   }
 
   /// Takes note that a store refused a write: the next ones go elsewhere until it is well again.
-  func note(_ error: ChunkStoreError, of store: StoreID) {
+  public func note(_ error: ChunkStoreError, of store: StoreID) {
     let state: StoreHealth.State
     switch error {
     case .full: state = .full
@@ -67,5 +67,19 @@ public final class StoreSet: Sendable {
         available: ranked.count, needed: (scheme.total + perStore - 1) / perStore)
     }
     return (0..<scheme.total).map { ranked[$0 % ranked.count] }
+  }
+
+  /// What is known of a store; one that was never asked counts as active, a strange one as offline.
+  public func state(of id: StoreID) -> StoreHealth.State {
+    guard byID[id] != nil else { return .offline }
+    return states.withLock { $0[id] } ?? .active
+  }
+
+  /// A store that takes writes for one more chunk of an extent, other than those of `kept`; nil
+  /// when there is none.
+  public func placeOne(_ extent: ExtentID, beside kept: [StoreID]) -> StoreID? {
+    let states = states.withLock { $0 }
+    let unwell = Set(states.filter { $0.value != .active }.keys)
+    return ring.place(extent, count: 1, beside: kept, avoiding: unwell).first
   }
 }

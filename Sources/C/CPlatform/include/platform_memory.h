@@ -12,6 +12,9 @@ void platform_name_thread(const char *name);
    free memory the allocator keeps, and from which size on it maps. */
 void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas);
 
+/* malloc_trim(3), which glibc declares in a header of its own that the module map leaves out. */
+void platform_trim_allocator(void);
+
 /* Blocks SIGTERM, SIGINT and SIGHUP for all threads made later, and ignores SIGPIPE; sigset_t and
    its macros are awkward to import. Called first of all. */
 void platform_hold_signals(void);

@@ -111,8 +111,8 @@ extension VolumeLog {
   private func batchBuffer(_ bound: Int) -> AlignedBuffer {
     if let buffer = state.withLock({ $0.buffer }), buffer.count >= bound { return buffer }
     let kept = state.withLock { $0.buffer?.count ?? 0 }
-    let size = min(max(bound, kept * 2, 128 * ByteCount.kibibyte), 64 * ByteCount.mebibyte)
-    let buffer = AlignedBuffer(count: max(bound, size))
+    let buffer = AlignedBuffer(
+      count: max(bound, min(max(kept * 2, 128 * ByteCount.kibibyte), options.batchSize)))
     // An unusually large batch does not keep its memory.
     if buffer.count <= options.batchSize * 2 { state.withLock { $0.buffer = buffer } }
     return buffer
@@ -133,6 +133,7 @@ extension VolumeLog {
       writer.end += length
       state.writer = writer
       state.volumes[writer.number, default: Volume(end: 0)].end = writer.end
+      state.volumes[writer.number]?.lastBatch = writer.end - length
       for change in changes {
         switch change {
         case .set(let id, let entry): state.set(id, entry)

@@ -22,7 +22,10 @@ extension VolumeLog {
       let end =
         (record.location.offset + record.recordLength) / AlignedBuffer.alignment
         * AlignedBuffer.alignment
-      guard start < end else { continue }
+      let isSettled = state.withLock { state in
+        end <= state.volumes[record.location.volume]?.settledEnd ?? 0
+      }
+      guard isSettled, start < end else { continue }
       // Nothing depends on it: compaction gets what stays behind.
       guard let handle = try? handles.open(record.location.volume) else { continue }
       do {

@@ -68,6 +68,9 @@ extension VolumeLog {
     }
     let whole = try intact(batch, &scanner)
     apply(whole, volume: volume, &superseded)
+    if let first = batch.first {
+      state.withLock { $0.volumes[volume]?.lastBatch = first.offset }
+    }
     let kept = whole.last?.end ?? batch.first?.offset
     if whole.count < batch.count, let kept {
       log.warning(

@@ -1,0 +1,43 @@
+/// What became of one step of a background worker.
+public enum StepOutcome: Hashable, Sendable {
+  /// More is to be done, at once.
+  case busy
+  /// Nothing is to be done for so long.
+  case idle(nextAfter: Duration)
+  /// More is to be done, after a rest that keeps the worker to its duty cycle.
+  case throttled
+}
+
+/// How far a worker is, for an operator.
+public struct WorkerProgress: Hashable, Sendable {
+  /// Items done since the process started; what an item is depends on the worker.
+  public var itemsDone: Int
+  /// What it is at, in words; may be empty. Names no path and no user's data.
+  public var detail: String
+
+  /// Makes a progress record.
+  public init(itemsDone: Int = 0, detail: String = "") {
+    self.itemsDone = itemsDone
+    self.detail = detail
+  }
+}
+
+/// Work that goes on beside requests, in bounded steps.
+///
+/// `step` is called by one task at a time, on an executor that may block, again and again; all that
+/// must outlive the process is in the metadata or in the stores. `progress` is read at any time.
+public protocol BackgroundWorker: Sendable {
+  /// A short name, the same in every release.
+  var name: String { get }
+  /// The part of the time that it may work when it has much to do, above 0 to 1.
+  var dutyCycle: Double { get }
+  /// How far it is.
+  var progress: WorkerProgress { get }
+  /// Does a bounded piece of work. After an error it is called again, after a growing delay.
+  func step() async throws -> StepOutcome
+}
+
+extension BackgroundWorker {
+  /// All of the time.
+  public var dutyCycle: Double { 1 }
+}

@@ -1,0 +1,195 @@
+public import Base
+import ChunkStore
+import Erasure
+import Metadata
+public import ObjectEngine
+import Runtime
+import Synchronization
+public import Telemetry
+
+/// What a repair came to.
+public enum RepairOutcome: Hashable, Sendable {
+  /// All chunks that were asked for are there, durable and recorded.
+  case repaired(chunks: UInt32)
+  /// Some are; why the others are not.
+  case incomplete(repaired: UInt32, reason: String)
+  /// The extent is not there any more.
+  case gone
+  /// The extent was deleted or changed meanwhile: nothing was recorded.
+  case superseded
+  /// Fewer than k chunks can be read: nothing was changed.
+  case unreadable(available: Int, needed: Int)
+  /// What came out is not what was written: nothing was changed.
+  case refused(String)
+  /// Another task repairs this extent.
+  case busy
+}
+
+/// Makes chunks of one extent again.
+///
+/// A chunk is written only when it has the SHA-256 that the metadata has, and recorded only when
+/// the extent is as it was when the repair began. Nothing is ever deleted but what a repair itself
+/// wrote and could not record, and what it replaced elsewhere. Its calls run on the caller's
+/// executor, which may block.
+public final class ExtentRepairer: Sendable {
+  let engine: ObjectEngine
+  let log: Log
+  private let inspector: ChunkInspector
+  private let running = Mutex<Set<ExtentID>>([])
+
+  /// Repairs extents of `engine`.
+  public init(engine: ObjectEngine, log: Log) {
+    self.engine = engine
+    self.log = log.named("repair")
+    inspector = ChunkInspector(engine: engine)
+  }
+
+  /// Makes the chunks of the extent whose bits are set; those that turn out to be good are left as
+  /// they are. Throws what the metadata throws, and `CancellationError`.
+  public func repair(_ id: ExtentID, chunks: UInt32) async throws -> RepairOutcome {
+    guard running.withLock({ $0.insert(id).inserted }) else { return .busy }
+    defer { running.withLock { _ = $0.remove(id) } }
+    // As a running read: should the extent be deleted from here on, its chunks stay until the end.
+    let token = engine.reads.begin(at: engine.clock.now)
+    defer { engine.reads.end(token) }
+    guard let extent = try await engine.metadata.extent(id) else { return .gone }
+    let geometry: ExtentGeometry
+    do { geometry = try ObjectEngine.geometry(of: extent) } catch {
+      return .refused("the extent's row makes no sense")
+    }
+    let total = geometry.scheme.total
+    let all = total < 32 ? (UInt32(1) << UInt32(total)) - 1 : UInt32.max
+    var job = RepairJob(extent: extent, wanted: chunks & all)
+    for index in job.wanted.bits {
+      switch await inspector.inspect(extent, chunk: index) {
+      case .good: job.good |= 1 << UInt32(index)
+      case .corrupt: job.corrupt |= 1 << UInt32(index)
+      case .missing, .unreachable: break
+      }
+    }
+    chooseTargets(&job)
+    if let outcome = try await make(&job) { return outcome }
+    return try await record(job)
+  }
+
+  /// Where each chunk goes: to its own store if that takes writes, else to one without siblings.
+  private func chooseTargets(_ job: inout RepairJob) {
+    var taken = job.extent.stores
+    for index in job.wanted.bits where job.good & 1 << UInt32(index) == 0 {
+      let own = job.extent.stores[index]
+      if engine.stores.state(of: own) == .active {
+        job.targets[index] = own
+      } else if let other = engine.stores.placeOne(job.extent.id, beside: taken) {
+        job.targets[index] = other
+        taken.append(other)
+      } else {
+        job.obstacle = "no store takes chunk \(index)"
+      }
+    }
+  }
+
+  /// Makes and writes the chunks that have a target; an outcome when it is of no use.
+  private func make(_ job: inout RepairJob) async throws -> RepairOutcome? {
+    var excluding: UInt32 = 0
+    while !job.targets.isEmpty {
+      var bits: UInt32 = 0
+      for index in job.targets.keys { bits |= 1 << UInt32(index) }
+      let rebuild: ChunkRebuild
+      do {
+        rebuild = try await engine.rebuild(job.extent, chunks: bits, excluding: excluding)
+      } catch EngineError.corrupt {
+        return .refused("the extent is beyond the bounds of the format")
+      }
+      defer { rebuild.close() }
+      do {
+        try await write(rebuild, &job)
+        try await queueBadSources(rebuild, job)
+        return nil
+      } catch EngineError.unreadable(let available, let needed) {
+        try await queueBadSources(rebuild, job)
+        return .unreadable(available: available, needed: needed)
+      } catch EngineError.corrupt {
+        // One of the chunks that were read lies: its checksums fit its data, the data is not what
+        // was written. Only the metadata's digests tell which.
+        let liars = await liars(among: rebuild.usedSources & ~excluding, of: job.extent)
+        log.error(
+          "chunks read for a repair are not what was written",
+          [("extent", "\(job.extent.id)"), ("chunks", "\(liars.bits)")])
+        guard liars != 0 else { return .refused("the chunks made do not match their digests") }
+        let others = liars & ~job.wanted
+        if others != 0 {
+          try await engine.metadata.queueRepair(
+            job.extent.id, chunks: others, reason: "corrupt when read for a repair")
+        }
+        excluding |= liars
+      }
+    }
+    return nil
+  }
+
+  private func liars(among chunks: UInt32, of extent: Extent) async -> UInt32 {
+    var result: UInt32 = 0
+    for index in chunks.bits where await inspector.inspect(extent, chunk: index).isBad {
+      result |= 1 << UInt32(index)
+    }
+    return result
+  }
+
+  private func queueBadSources(_ rebuild: ChunkRebuild, _ job: RepairJob) async throws {
+    let bad = rebuild.badSources & ~job.wanted
+    guard bad != 0 else { return }
+    try await engine.metadata.queueRepair(
+      job.extent.id, chunks: bad, reason: "bad when read for a repair")
+  }
+
+  /// Records what is there, under the generation that the repair began with.
+  private func record(_ job: RepairJob) async throws -> RepairOutcome {
+    var stores = job.extent.stores
+    var done = job.good
+    for (index, store) in job.written {
+      stores[index] = store
+      done |= 1 << UInt32(index)
+    }
+    guard done != 0 else {
+      return .incomplete(repaired: 0, reason: job.obstacle ?? "nothing could be written")
+    }
+    CrashPoint.reach(.repairChunkWritten)
+    // When this throws it may have been recorded: what was written stays, the next repair finds it.
+    let isRecorded = try await engine.metadata.finishRepair(
+      job.extent.id, chunks: done, stores: stores, generation: job.extent.generation)
+    guard isRecorded else {
+      await withdraw(job)
+      return .superseded
+    }
+    await removeReplaced(job)
+    if done == job.wanted { return .repaired(chunks: done) }
+    return .incomplete(repaired: done, reason: job.obstacle ?? "not all could be written")
+  }
+}
+
+/// A repair on its way.
+struct RepairJob {
+  let extent: Extent
+  /// Chunks that were asked for.
+  let wanted: UInt32
+  /// Those that turned out to be there.
+  var good: UInt32 = 0
+  /// Those that are there and not what was written.
+  var corrupt: UInt32 = 0
+  /// Where the others go, by chunk index.
+  var targets: [Int: StoreID] = [:]
+  /// Those that are durable at their target.
+  var written: [Int: StoreID] = [:]
+  /// Why one of them could not be made.
+  var obstacle: String?
+
+  init(extent: Extent, wanted: UInt32) {
+    self.extent = extent
+    self.wanted = wanted
+  }
+}
+
+extension UInt32 {
+  /// The numbers of the bits that are set, ascending.
+  var bits: [Int] { (0..<32).filter { self & 1 << UInt32($0) != 0 } }
+}

@@ -1,0 +1,126 @@
+import Base
+import ChunkStore
+import Metadata
+public import ObjectEngine
+import Runtime
+import Synchronization
+public import Telemetry
+
+/// Deletes the chunks of extents that nothing owns any more.
+///
+/// A tombstone's chunks go once it is older than the delay and than the oldest read that runs, each
+/// store's at once; the store is confirmed only after its delete is durable. Stores that do not
+/// answer keep their chunks, and the tombstone stays for them.
+public final class TombstoneWorker: BackgroundWorker {
+  /// Tombstones that one step looks at, where nothing is in the way.
+  static let batch = 256
+  /// Tombstones that one step looks at, where many wait for stores that are away.
+  static let largestBatch = 16_384
+  /// How far the clocks of a read and of a tombstone may be apart.
+  static let clockSkewMilliseconds: Int64 = 60_000
+
+  /// `tombstones`.
+  public let name = "tombstones"
+  private let engine: ObjectEngine
+  private let delayMilliseconds: Int64
+  private let interval: Duration
+  private let log: Log
+  private let limit = Mutex(TombstoneWorker.batch)
+  private let count = ProgressCell()
+
+  /// Deletes at the stores of `engine` what has been dead for `delay`.
+  public init(
+    engine: ObjectEngine, delay: Duration = .seconds(900), interval: Duration = .seconds(10),
+    log: Log
+  ) {
+    self.engine = engine
+    delayMilliseconds = max(0, delay.wholeMilliseconds)
+    self.interval = interval
+    self.log = log.named("tombstones")
+  }
+
+  /// Items are chunks deleted.
+  public var progress: WorkerProgress { count.value }
+
+  /// Handles a batch of tombstones.
+  public func step() async throws -> StepOutcome {
+    let limit = limit.withLock { $0 }
+    let cutoff = try await cutoff()
+    let tombstones = try await engine.metadata.tombstones(before: cutoff, limit: limit)
+    let confirmed = try await delete(tombstones)
+    count.add(
+      confirmed, detail: tombstones.count < limit ? "" : "more than \(limit) tombstones are due")
+    guard tombstones.count == limit else {
+      self.limit.withLock { $0 = Self.batch }
+      return .idle(nextAfter: interval)
+    }
+    if confirmed > 0 { return .busy }
+    // Those at the front wait for stores that are away: look past them.
+    guard limit < Self.largestBatch else { return .idle(nextAfter: interval) }
+    self.limit.withLock { $0 = min(limit * 4, Self.largestBatch) }
+    return .busy
+  }
+
+  /// Tombstones made before this moment may be executed.
+  private func cutoff() async throws -> Timestamp {
+    // The read is looked for first: one that begins later sees no extent that is dead by then.
+    let oldest = engine.reads.oldest
+    let now = try await engine.metadata.now()
+    let due = now.advanced(byMilliseconds: -delayMilliseconds)
+    guard let oldest else { return due }
+    return min(due, oldest.advanced(byMilliseconds: -Self.clockSkewMilliseconds))
+  }
+
+  /// Deletes what can be; returns how many chunks are gone.
+  private func delete(_ tombstones: [Tombstone]) async throws -> Int {
+    var work: [StoreID: [(tombstone: Int, chunk: ChunkID)]] = [:]
+    for (position, tombstone) in tombstones.enumerated() {
+      for (index, store) in tombstone.stores.enumerated()
+      where index < 32 && tombstone.unconfirmed & 1 << UInt32(index) != 0 {
+        let chunk = ChunkID(extent: tombstone.extent, index: UInt8(index))
+        work[store, default: []].append((position, chunk))
+      }
+    }
+    let outcomes = await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
+      for (store, chunks) in work {
+        let ids = chunks.map(\.chunk)
+        group.addTask(executorPreference: engine.pool) { [engine] in
+          guard let target = engine.stores[store] else { return (store, .offline("unknown store")) }
+          do throws(ChunkStoreError) {
+            try await target.delete(ids)
+            return (store, nil)
+          } catch {
+            return (store, error)
+          }
+        }
+      }
+      return await group.reduce(into: [StoreID: ChunkStoreError?]()) { $0[$1.0] = $1.1 }
+    }
+    var confirmed = [UInt32](repeating: 0, count: tombstones.count)
+    for (store, chunks) in work {
+      if let error = outcomes[store] ?? .offline("no answer") {
+        note(error, of: store)
+        continue
+      }
+      for (position, chunk) in chunks { confirmed[position] |= 1 << UInt32(chunk.index) }
+    }
+    let confirmations = zip(tombstones, confirmed).compactMap { tombstone, chunks in
+      chunks == 0 ? nil : (extent: tombstone.extent, chunks: chunks)
+    }
+    guard !confirmations.isEmpty else { return 0 }
+    CrashPoint.reach(.cleanupChunksDeleted)
+    try await engine.metadata.confirm(confirmations)
+    CrashPoint.reach(.cleanupConfirmed)
+    return confirmations.reduce(0) { $0 + $1.chunks.nonzeroBitCount }
+  }
+
+  private func note(_ error: ChunkStoreError, of store: StoreID) {
+    switch error {
+    case .offline, .fenced: break
+    case .missing, .corrupt, .full, .tooLarge, .io:
+      log.warning(
+        "chunks could not be deleted and are tried again",
+        [("store", "\(store)"), ("error", "\(error)")])
+    }
+  }
+}

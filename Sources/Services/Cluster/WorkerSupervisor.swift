@@ -1,0 +1,140 @@
+import Base
+public import Runtime
+import Synchronization
+public import Telemetry
+
+/// Runs background workers until it is cancelled, each as a task of its own.
+///
+/// A worker that fails is called again after a delay that doubles from `leastDelay` to
+/// `longestDelay`; it never stops the others.
+public final class WorkerSupervisor: Sendable {
+  /// The delay after a first error.
+  public static let leastDelay: Duration = .seconds(1)
+  /// The delay after many errors in a row.
+  public static let longestDelay: Duration = .seconds(60)
+  /// The longest rest that a duty cycle asks for after one step.
+  public static let longestRest: Duration = .seconds(30)
+
+  private struct Record {
+    var activity = BackgroundWorkerStatus.Activity.stopped
+    var runs = 0
+    var errors = 0
+    var lastError: String?
+    var lastRun: Timestamp?
+  }
+
+  private let workers: [any BackgroundWorker]
+  private let clock: any Clock<Duration>
+  private let wallClock: any WallClock
+  private let pool: ThreadPool
+  private let log: Log
+  private let records: Mutex<[Record]>
+
+  /// Supervises `workers`, whose steps run on `pool`; waits by `clock`.
+  public init(
+    workers: [any BackgroundWorker], clock: any Clock<Duration> = ContinuousClock(),
+    wallClock: any WallClock, pool: ThreadPool, log: Log
+  ) {
+    self.workers = workers
+    self.clock = clock
+    self.wallClock = wallClock
+    self.pool = pool
+    self.log = log.named("background")
+    records = Mutex(Array(repeating: Record(), count: workers.count))
+  }
+
+  /// How all workers fare, in the order in which they were given.
+  public var statuses: [BackgroundWorkerStatus] {
+    let records = records.withLock { $0 }
+    return zip(workers, records).map { worker, record in
+      BackgroundWorkerStatus(
+        name: worker.name, activity: record.activity, runs: record.runs, errors: record.errors,
+        lastError: record.lastError, lastRun: record.lastRun, progress: worker.progress)
+    }
+  }
+
+  /// Runs the workers; returns once the task is cancelled and every step has come to its end.
+  public func run() async {
+    await withTaskGroup(of: Void.self) { group in
+      for index in workers.indices {
+        group.addTask(executorPreference: pool) { await self.drive(index) }
+      }
+    }
+  }
+
+  private func drive(_ index: Int) async {
+    var failures = 0
+    while !Task.isCancelled {
+      let pause = await step(index, &failures)
+      guard pause > .zero else {
+        // Other work of the pool gets its turn between two steps.
+        await Task.yield()
+        continue
+      }
+      do { try await clock.sleep(for: pause) } catch { break }
+    }
+    update(index) { $0.activity = .stopped }
+  }
+
+  /// Does one step and says how long to wait before the next.
+  private func step(_ index: Int, _ failures: inout Int) async -> Duration {
+    let worker = workers[index]
+    let now = wallClock.now
+    update(index) { record in
+      record.activity = .working
+      record.lastRun = now
+    }
+    do {
+      let (outcome, elapsed) = try await Self.measure(clock) { try await worker.step() }
+      failures = 0
+      update(index) { record in
+        record.activity = .waiting
+        record.runs += 1
+        record.lastError = nil
+      }
+      switch outcome {
+      case .busy: return .zero
+      case .idle(let nextAfter): return nextAfter
+      case .throttled: return Self.rest(after: elapsed, dutyCycle: worker.dutyCycle)
+      }
+    } catch {
+      if Task.isCancelled { return .zero }
+      failures += 1
+      let text = "\(error)"
+      update(index) { record in
+        record.activity = .failing
+        record.runs += 1
+        record.errors += 1
+        record.lastError = text
+      }
+      if failures == 1 {
+        log.warning(
+          "background work failed and is tried again", [("worker", worker.name), ("error", text)])
+      }
+      return Self.delay(afterFailures: failures)
+    }
+  }
+
+  private func update(_ index: Int, _ change: (inout Record) -> Void) {
+    records.withLock { change(&$0[index]) }
+  }
+
+  private static func measure<C: Clock<Duration>, R>(
+    _ clock: C, _ body: () async throws -> R
+  ) async throws -> (R, Duration) {
+    let start = clock.now
+    let result = try await body()
+    return (result, start.duration(to: clock.now))
+  }
+
+  /// How long to wait after so many failures in a row.
+  static func delay(afterFailures count: Int) -> Duration {
+    min(longestDelay, leastDelay * (1 << min(max(count, 1) - 1, 16)))
+  }
+
+  /// How long to rest so that work takes no more than its part of the time.
+  static func rest(after elapsed: Duration, dutyCycle: Double) -> Duration {
+    let part = min(max(dutyCycle, 0.001), 1)
+    return min(longestRest, elapsed * (1 / part - 1))
+  }
+}
