@@ -98,7 +98,7 @@ struct PowerCutModel {
   /// A random life: rounds of operations, each ended by a power cut or a crash. Returns what was
   /// wrong.
   static func run(
-    seed: UInt64, rounds: Int = 3,
+    seed: UInt64, rounds: Int = 4,
     ignoresSync: @escaping @Sendable (DiskPath) -> Bool = { _ in false }
   ) async throws -> [String] {
     var model = PowerCutModel(seed: seed)

@@ -89,6 +89,7 @@ extension VolumeLog {
           state.withLock { $0.volumes[candidate]?.isPinned = true }
           continue
         }
+        try settle(candidate)
       } catch {
         throw guardian.failure(error)
       }

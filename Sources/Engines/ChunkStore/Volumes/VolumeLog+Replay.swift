@@ -66,20 +66,46 @@ extension VolumeLog {
       }
       batch.append(found)
     }
-    let whole = try intact(batch, &scanner)
+    let whole = try close(batch, volume: volume, &scanner)
     apply(whole, volume: volume, &superseded)
-    if let first = batch.first {
-      state.withLock { $0.volumes[volume]?.lastBatch = first.offset }
+    return foundAny
+  }
+
+  /// Notes where the last batch of a volume lies and ends; returns the records of it that count.
+  private func close(
+    _ batch: [VolumeScanner.Found], volume: UInt32, _ scanner: inout VolumeScanner
+  ) throws(DiskError) -> [VolumeScanner.Found] {
+    guard let first = batch.first else { return [] }
+    let whole = try intact(batch, &scanner)
+    let end = whole.last?.end ?? first.offset
+    state.withLock { state in
+      state.volumes[volume]?.lastBatch = first.offset
+      // Compaction must not take for records what was dropped.
+      if whole.count < batch.count { state.volumes[volume]?.end = end }
     }
-    let kept = whole.last?.end ?? batch.first?.offset
-    if whole.count < batch.count, let kept {
+    if whole.count < batch.count {
       log.warning(
         "a batch was not complete when the store stopped",
         [("volume", "\(volume)"), ("records", "\(batch.count - whole.count)")])
-      // Compaction must not take what was dropped for records.
-      state.withLock { $0.volumes[volume]?.end = ByteCount.roundUp(kept, to: 64) }
     }
-    return foundAny
+    return whole
+  }
+
+  /// Finds out where the last batch of a volume lies and what of it counts, unless that is known:
+  /// a volume that a checkpoint covers is not read when the store is opened.
+  func settle(_ volume: UInt32) throws(DiskError) {
+    let known = state.withLock { $0.volumes[volume] }
+    guard let known, known.lastBatch == nil else { return }
+    // Headers prove their own place, so that reading may begin anywhere.
+    let start = max(0, known.end - 2 * Self.maximumBatchLength) / 4096 * 4096
+    var scanner = VolumeScanner(
+      handle: try handles.open(volume), store: store, volume: volume, from: start, to: known.end)
+    var batch: [VolumeScanner.Found] = []
+    while let found = try scanner.next() {
+      if let first = batch.first, first.header.batch != found.header.batch { batch = [] }
+      batch.append(found)
+    }
+    _ = try close(batch, volume: volume, &scanner)
   }
 
   /// The records of the last batch of a volume up to the first that did not reach the disk whole.
