@@ -72,4 +72,38 @@ import Testing
       }
     }
   }
+
+  @Test("a write that failed leaves nothing that a later restart could take for true")
+  func failedBatch() async throws {
+    let old = SampleChunk(1, length: 65_536)
+    for newGeneration in UInt64(1)...2 {
+      // The second time the volume is nearly full, so that the next batch goes to another one.
+      let fillers = newGeneration == 1 ? 1 : 12
+      var system = LossyFileSystem()
+      var store = try StoreHarness(system).createAndOpen()
+      try await old.put(to: store)
+      for number in 0..<fillers {
+        try await SampleChunk(UInt64(10 + number), length: 65_536).put(to: store)
+      }
+      try await SampleChunk(41, length: 6400).put(to: store)
+      // All of the batch reaches the disk, and the store is told that it did not.
+      let new = SampleChunk(1, length: 65_536, generation: newGeneration)
+      system.inject(.init(.write, on: "volume", times: 1, code: .noSpace))
+      system.leaveFailedWrites()
+      #expect(await failure { try await new.put(to: store) } == .full)
+      #expect(try await readAll(old.id, from: store) == old.bytes)
+      try await SampleChunk(40, length: 131_072).put(to: store)
+      try await store.delete([old.id])
+      let volumes = try system.list(DiskPath("/store/volumes", kind: "directory")).map(\.name)
+      #expect(volumes.contains("00000002") == (newGeneration == 2))
+      for withIndex in [true, false] {
+        if withIndex { try await store.checkpoint(always: true) }
+        system = system.afterCrash()
+        if !withIndex { try? system.delete(DiskPath("/store/volumes/index", kind: "index")) }
+        store = try StoreHarness(system).open()
+        #expect(await failure { try await readAll(old.id, from: store) } == .missing)
+        #expect(try await listAll(store).count == fillers + 2)
+      }
+    }
+  }
 }

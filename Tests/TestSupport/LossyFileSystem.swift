@@ -59,6 +59,11 @@ public final class LossyFileSystem: FileSystem {
     state.withLock { $0.faults = [] }
   }
 
+  /// From now on a write that meets a fault reaches the disk all the same.
+  public func leaveFailedWrites() {
+    state.withLock { $0.leavesFailedWrites = true }
+  }
+
   /// Sets the size of the disk.
   public func setCapacity(_ bytes: Int) {
     state.withLock { $0.capacity = bytes }

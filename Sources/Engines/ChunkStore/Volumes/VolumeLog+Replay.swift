@@ -1,7 +1,7 @@
 internal import Base
+internal import Disk
 internal import Synchronization
 internal import Telemetry
-internal import Disk
 
 /// Makes the index of what the volumes say.
 extension VolumeLog {
@@ -55,20 +55,30 @@ extension VolumeLog {
   ) throws(DiskError) -> Bool {
     var scanner = VolumeScanner(
       handle: handle, store: store, volume: volume, from: start, to: size)
-    var batch: [VolumeScanner.Found] = []
+    var held: [VolumeScanner.Found] = []
     var foundAny = false
     while let found = try scanner.next() {
       foundAny = true
-      if let first = batch.first, first.header.batch != found.header.batch {
-        // A later batch was begun only after this one had been synced.
-        apply(batch, volume: volume, &superseded)
-        batch = []
+      if Self.proves(found, held) {
+        apply(held, volume: volume, &superseded)
+        held = []
       }
-      batch.append(found)
+      held.append(found)
     }
-    let whole = try close(batch, volume: volume, &scanner)
+    let whole = try close(held, volume: volume, &scanner)
     apply(whole, volume: volume, &superseded)
     return foundAny
+  }
+
+  /// Whether a record shows that those before it were synced: a batch is begun only then.
+  ///
+  /// Where a write failed, the next batch takes its place, with a higher number: of the failed one
+  /// only records that are not the first of a batch can be left, behind the last batch.
+  private static func proves(
+    _ found: VolumeScanner.Found, _ held: [VolumeScanner.Found]
+  ) -> Bool {
+    guard found.header.isFirst else { return false }
+    return held.first.map { $0.header.batch < found.header.batch } ?? false
   }
 
   /// Notes where the last batch of a volume lies and ends; returns the records of it that count.
@@ -100,12 +110,12 @@ extension VolumeLog {
     let start = max(0, known.end - 2 * Self.maximumBatchLength) / 4096 * 4096
     var scanner = VolumeScanner(
       handle: try handles.open(volume), store: store, volume: volume, from: start, to: known.end)
-    var batch: [VolumeScanner.Found] = []
+    var held: [VolumeScanner.Found] = []
     while let found = try scanner.next() {
-      if let first = batch.first, first.header.batch != found.header.batch { batch = [] }
-      batch.append(found)
+      if Self.proves(found, held) { held = [] }
+      held.append(found)
     }
-    _ = try close(batch, volume: volume, &scanner)
+    _ = try close(held, volume: volume, &scanner)
   }
 
   /// The records of the last batch of a volume up to the first that did not reach the disk whole.
@@ -117,7 +127,9 @@ extension VolumeLog {
     guard let first = batch.first, first.header.isFirst else { return [] }
     var result: [VolumeScanner.Found] = []
     for found in batch {
-      if found.followsGap && found.offset != first.offset { break }
+      guard found.header.batch == first.header.batch,
+        !found.followsGap || found.offset == first.offset
+      else { break }
       if found.header.kind == .chunk {
         guard isIntact(found.header, body: try scanner.body(of: found)) else { break }
       }
