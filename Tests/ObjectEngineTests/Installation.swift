@@ -72,17 +72,16 @@ final class Installation: Sendable {
   let plan: InstallationPlan
   let clock: ManualClock
   let metadata: SQLiteMetadata
-  let local: [LocalChunkStore?]
+  /// The stores by their places; nil for one that did not open.
+  let hooks: [HookedStore?]
   let engine: ObjectEngine
   let random: SeededRandom
 
   var store: SQLMetadataStore { metadata.store }
 
-  /// Opens an installation, and makes it if it is new. Stores that do not open are unavailable;
-  /// `wrapping` may put something around a store, by its place.
+  /// Opens an installation, and makes it if it is new. Stores that do not open are unavailable.
   static func open(
-    _ plan: InstallationPlan, clock: ManualClock = ManualClock(), seed: UInt64 = 1,
-    wrapping: (Int, any ChunkStore) -> any ChunkStore = { $1 }
+    _ plan: InstallationPlan, clock: ManualClock = ManualClock(), seed: UInt64 = 1
   ) async throws -> Installation {
     var options = SQLiteOptions()
     options.synchronous = .off
@@ -90,30 +89,30 @@ final class Installation: Sendable {
     let metadata = try await SQLiteMetadata.open(
       path: plan.directory.path + "/metadata.sqlite", clock: clock, random: random,
       pool: metadataPool, options: options)
-    var local: [LocalChunkStore?] = []
+    var hooks: [HookedStore?] = []
     var all: [any ChunkStore] = []
     for (index, id) in plan.stores.enumerated() {
       do {
-        let store = try openStore(plan, index)
-        local.append(store)
-        all.append(wrapping(index, store))
+        let store = HookedStore(try openStore(plan, index))
+        hooks.append(store)
+        all.append(store)
       } catch {
-        local.append(nil)
+        hooks.append(nil)
         all.append(UnavailableChunkStore(id: id, reason: "\(error)"))
       }
     }
     let lease = try await metadata.store.beginWriter(minimum: 0, ringVersion: 1)
-    return Installation(plan, clock, metadata, local, all, lease.epoch, random)
+    return Installation(plan, clock, metadata, hooks, all, lease.epoch, random)
   }
 
   private init(
     _ plan: InstallationPlan, _ clock: ManualClock, _ metadata: SQLiteMetadata,
-    _ local: [LocalChunkStore?], _ all: [any ChunkStore], _ epoch: UInt64, _ random: SeededRandom
+    _ hooks: [HookedStore?], _ all: [any ChunkStore], _ epoch: UInt64, _ random: SeededRandom
   ) {
     self.plan = plan
     self.clock = clock
     self.metadata = metadata
-    self.local = local
+    self.hooks = hooks
     self.random = random
     engine = Self.engine(plan, clock, metadata, all, epoch, random)
   }
@@ -158,8 +157,8 @@ final class Installation: Sendable {
   }
 
   func close() async {
-    for store in local {
-      await withTaskExecutorPreference(Self.pool) { await store?.shutdown() }
+    for store in hooks {
+      await withTaskExecutorPreference(Self.pool) { await store?.close() }
     }
     await metadata.close()
   }
@@ -231,8 +230,17 @@ final class Installation: Sendable {
     if range.isEmpty { return [] }
     let read = try await engine.read(
       version, Int64(range.lowerBound)..<Int64(range.upperBound))
-    var result: [UInt8] = []
-    try await read.stream { buffer, piece in result += buffer.bytes(piece) }
+    var result = [UInt8](repeating: 0, count: range.count)
+    var filled = 0
+    // By memory, since loops over bytes take long in a debug build.
+    try await read.stream { buffer, piece in
+      result.withUnsafeMutableBytes { target in
+        buffer.withBytes(piece) { source in
+          UnsafeMutableRawBufferPointer(rebasing: target[filled...]).copyMemory(from: source)
+        }
+      }
+      filled += piece.count
+    }
     return result
   }
 
@@ -241,8 +249,8 @@ final class Installation: Sendable {
   /// Every chunk in every store, by the store's place.
   func chunks() async throws -> [Int: Set<ChunkID>] {
     var result: [Int: Set<ChunkID>] = [:]
-    for (index, store) in local.enumerated() {
-      guard let store else { continue }
+    for (index, hook) in hooks.enumerated() {
+      guard let store = try hook?.local() else { continue }
       let found = try await withTaskExecutorPreference(Self.pool) {
         var chunks: Set<ChunkID> = []
         var position: ChunkListPosition?
@@ -256,6 +264,11 @@ final class Installation: Sendable {
       result[index] = found
     }
     return result
+  }
+
+  /// Before every call of every store from now on.
+  func interceptAll(_ body: HookedStore.Hook?) {
+    for store in hooks { store?.intercept(body) }
   }
 
   /// The place of the store that holds a chunk of an extent.
