@@ -42,19 +42,25 @@ struct Measurements {
     let bucket = try await fixture.bucket()
     let (tasks, each) = (32, 1000)
     let sealed = fixture.random.bytes(4112)
-    func put(_ prefix: Int) async throws {
+    let wrappedKey = fixture.random.bytes(60)
+    let checksum = fixture.random.bytes(8)
+    let attributes = ObjectAttributes(
+      headers: [.init(name: "content-type", value: "application/octet-stream")])
+    func put() async throws {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for task in 0..<tasks {
           group.addTask {
             for index in 0..<each {
-              var commit = fixture.inlineCommit(
-                bucket, key((index * 7919 % each) * tasks + task + prefix), size: 0,
-                etag: "0123456789abcdef0123456789abcdef")
-              commit.content = .inline(
-                InlineData(
-                  extent: ExtentID(high: 1, low: 2), wrappedKey: Array(sealed[..<60]),
-                  transform: 0, sealed: sealed))
-              commit.size = 4096
+              let commit = ObjectCommit(
+                bucket: bucket.id, key: key((index * 7919 % each) * tasks + task),
+                version: fixture.opaqueID(),
+                content: .inline(
+                  InlineData(
+                    extent: ExtentID(high: 1, low: 2), wrappedKey: wrappedKey, transform: 0,
+                    sealed: sealed)),
+                size: 4096, etag: "0123456789abcdef0123456789abcdef", attributes: attributes,
+                checksum: StoredChecksum(algorithm: 3, isComposite: false, value: checksum),
+                storageClass: "STANDARD", owner: Fixture.owner, condition: .none)
               _ = try await fixture.store.commit(commit)
             }
           }
@@ -65,7 +71,7 @@ struct Measurements {
     for round in ["new keys", "replaced keys"] {
       let before = fixture.metadata.driver.commits
       let begun = start
-      try await put(0)
+      try await put()
       report("inline commit, \(round)", count: tasks * each, from: begun)
       let after = fixture.metadata.driver.commits
       print(

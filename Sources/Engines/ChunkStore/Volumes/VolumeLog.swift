@@ -34,6 +34,10 @@ final class VolumeLog: Sendable {
     var number: UInt32
     var handle: any FileHandle
     var end: Int
+    /// Whether nothing in it is known to be durable, its name included.
+    var isNew = false
+    /// Whether a failed write may have left something behind its end.
+    var isDirty = false
   }
 
   /// No batch is longer.
