@@ -144,27 +144,6 @@ def test_missing_stores_are_offline_and_the_others_serve(private):
     check(private, fill(private, "later"))
 
 
-def test_with_one_store_away_writes_go_on_and_are_repaired(private):
-    private.s3("PUT", "/bucket")
-    private.stop()
-    (stores(private) / "2").rename(private.data_dir / "away")
-    private.start()
-    bodies = fill(private)
-    check(private, bodies)
-    private.stop()
-    if (stores(private) / "2").exists():
-        shutil.rmtree(stores(private) / "2")
-    (private.data_dir / "away").rename(stores(private) / "2")
-    private.start()
-    private.admin("scrub")
-    private.stop()
-    # Two others may be lost now.
-    for index in (0, 5):
-        (stores(private) / str(index)).rename(private.data_dir / f"away-{index}")
-    private.start()
-    check(private, bodies)
-
-
 def test_a_foreign_store_is_left_alone(private, make_server):
     bodies = fill(private)
     other = make_server()
