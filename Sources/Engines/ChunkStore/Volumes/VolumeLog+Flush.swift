@@ -6,6 +6,9 @@ internal import Telemetry
 
 /// One batch: laid out, written, synced, and only then known to the index.
 extension VolumeLog {
+  /// Owed delete records that a batch takes along.
+  private static let owedPerBatch = 1024
+
   typealias CommitOutcome = Result<LogItem.Outcome, ChunkStoreError>
 
   /// Makes a batch durable. Only one call runs at a time.
@@ -15,7 +18,9 @@ extension VolumeLog {
       let isNeeded = items.contains { item in
         if case .barrier = item { false } else { true }
       }
-      guard isNeeded else { return items.map { _ in .success(LogItem.Outcome()) } }
+      guard isNeeded || state.withLock({ !$0.owed.isEmpty }) else {
+        return items.map { _ in .success(LogItem.Outcome()) }
+      }
       return try write(items).map { .success($0) }
     } catch {
       return items.map { _ in .failure(error) }
@@ -24,19 +29,29 @@ extension VolumeLog {
 
   private func write(_ items: [LogItem]) throws(ChunkStoreError) -> [LogItem.Outcome] {
     // Room for the records that begin a volume and end a page.
-    let bound = items.reduce(2 * AlignedBuffer.alignment) { $0 + $1.maximumLength }
+    let owed = state.withLock { Array($0.owed.prefix(Self.owedPerBatch)) }
+    let bound = items.reduce(2 * AlignedBuffer.alignment + owed.count * RecordHeader.length) {
+      $0 + $1.maximumLength
+    }
     let writer = try writer(forBatchOf: bound)
     let buffer = batchBuffer(bound)
     let batch = state.withLock { $0.nextBatch }
     var builder = BatchBuilder(
       buffer: buffer, store: store, volume: writer.number, base: writer.end, batch: batch)
     if writer.isNew { builder.start() }
+    for record in owed where state.withLock({ $0.volumes[record.target.volume] != nil }) {
+      builder.delete(record.id, target: record.target, changesIndex: false)
+    }
     var outcomes: [LogItem.Outcome] = []
     for item in items { outcomes.append(lay(item, into: &builder)) }
-    if builder.count == 0 { return outcomes }
+    if builder.count == 0 {
+      state.withLock { $0.owed.removeFirst(owed.count) }
+      return outcomes
+    }
     let length = builder.finish()
     try append(buffer, length, to: writer)
     apply(builder.changes, writer: writer, length: length)
+    state.withLock { $0.owed.removeFirst(owed.count) }
     return outcomes
   }
 

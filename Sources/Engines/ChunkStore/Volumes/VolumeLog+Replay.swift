@@ -176,26 +176,26 @@ extension VolumeLog {
     }
   }
 
-  /// Writes the delete records that a crash in the middle of a compaction left unwritten.
+  /// Writes the delete records that a torn batch has left out; those that cannot be written now
+  /// stay owed.
   private func undo(_ superseded: Superseded) {
     let ordered = superseded.sorted {
       ($0.key.volume, $0.key.offset) < ($1.key.volume, $1.key.offset)
     }
-    let records = ordered.compactMap { location, id -> RewrittenRecord? in
-      // A checkpoint may be newer than the records read behind it: then this is the live one.
-      guard entry(id)?.location != location else { return nil }
-      return RewrittenRecord(
-        header: .delete(id, target: location, batch: 0), source: location, body: [])
+    // A checkpoint may be newer than the records read behind it: then this is the live one.
+    let owed = ordered.filter { entry($0.value)?.location != $0.key }
+      .map { LogItem.Owed(id: $0.value, target: $0.key) }
+    state.withLock { $0.owed = owed }
+    if case .failure(let error)? = payOwed() {
+      log.warning("superseded records stay for now", [("reason", "\(error)")])
     }
-    var rest = records[...]
-    while !rest.isEmpty {
-      let part = Array(rest.prefix(2048))
-      rest = rest.dropFirst(2048)
-      // When this fails, the next open finds the same records again.
-      if case .failure(let error)? = flush([.rewrite(part)]).first {
-        log.warning("superseded records stay", [("reason", "\(error)")])
-        return
-      }
+  }
+
+  /// Writes batches until nothing is owed; called only while nothing else is flushed.
+  private func payOwed() -> CommitOutcome? {
+    while state.withLock({ !$0.owed.isEmpty }) {
+      if case .failure(let error)? = flush([.barrier]).first { return .failure(error) }
     }
+    return nil
   }
 }
