@@ -54,7 +54,7 @@ struct StoreHarness: Sendable {
   }
 }
 
-/// A chunk whose bytes follow from its name, its length and a generation.
+/// A chunk whose bytes follow from its name, its length (a multiple of 64) and a generation.
 struct SampleChunk: Hashable, Sendable {
   var id: ChunkID
   var length: Int
@@ -74,7 +74,14 @@ struct SampleChunk: Hashable, Sendable {
 
   var bytes: [UInt8] {
     let seed = id.extent.low &* 31 &+ generation &* 1_000_003 &+ UInt64(length)
-    return SeededRandom(seed: seed).bytes(length)
+    return Array(unsafeUninitializedCapacity: length) { buffer, count in
+      UnsafeMutableRawBufferPointer(buffer).withMemoryRebound(to: UInt64.self) { words in
+        for index in words.indices {
+          words[index] = (seed &+ UInt64(index)) &* 0x9e37_79b9_7f4a_7c15
+        }
+      }
+      count = length
+    }
   }
 
   func buffer() -> AlignedBuffer {

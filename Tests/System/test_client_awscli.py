@@ -53,7 +53,7 @@ def test_sync_of_a_tree_with_odd_names_there_and_back(aws, bucket, tmp_path):
     aws("s3", "sync", tmp_path / "up", f"s3://{bucket}/tree")
     aws("s3", "sync", f"s3://{bucket}/tree", tmp_path / "down")
     assert tools.read_tree(tmp_path / "down") == tree
-    assert aws("s3", "sync", tmp_path / "up", f"s3://{bucket}/tree") == b""
+    assert aws("s3", "sync", "--no-progress", tmp_path / "up", f"s3://{bucket}/tree") == b""
     (tmp_path / "up" / "plain.txt").unlink()
     out = aws("s3", "sync", "--delete", tmp_path / "up", f"s3://{bucket}/tree")
     assert out.count(b"delete:") == 1
@@ -80,7 +80,14 @@ def test_200_megabytes_in_parts_up_and_down(aws, bucket, tmp_path, s3):
     assert filecmp.cmp(sent, tmp_path / "got", shallow=False)
 
 
-def test_presigned_url_reads_without_credentials(aws, bucket):
+def test_presigned_url_reads_without_credentials(server, bucket, tmp_path):
+    """Version 1 of the client presigns with signature version 2 unless it is told otherwise."""
+    (tmp_path / "config").write_text("[default]\ns3 =\n  signature_version = s3v4\n")
+
+    def aws(*arguments, **options):
+        return tools.run(
+            server, "aws", *arguments, AWS_CONFIG_FILE=str(tmp_path / "config"), **options)
+
     aws("s3", "cp", "-", f"s3://{bucket}/share me", input=b"shared")
     url = aws("s3", "presign", f"s3://{bucket}/share me", "--expires-in", "60").decode().strip()
     with urllib.request.urlopen(url) as response:

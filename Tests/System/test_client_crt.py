@@ -1,10 +1,11 @@
 """boto3 on the AWS common runtime: CRC64NVME and its own HTTP and signing."""
-import boto3
+import awscrt.auth
+import botocore.session
 import pytest
-from boto3.s3.transfer import TransferConfig
+from s3transfer import crt
 
-from conftest import boto_client
 from support import data
+from support.server import ACCESS_KEY, SECRET_KEY
 
 
 def test_crc64nvme_is_checked_and_shown(s3, bucket):
@@ -46,13 +47,20 @@ def test_multipart_with_full_object_crc64nvme(s3, bucket):
 
 
 def test_transfer_by_the_common_runtime_up_and_down(server, bucket, tmp_path):
-    import awscrt.s3
-    assert awscrt.s3.S3Client
-    client = boto_client(server)
+    """Parallel parts with CRC64NVME up, parallel ranges down: what awscli 2 does with files."""
+    session = botocore.session.get_session()
+    session.set_credentials(ACCESS_KEY, SECRET_KEY)
+    provider = awscrt.auth.AwsCredentialsProvider.new_static(ACCESS_KEY, SECRET_KEY)
+    client = crt.create_s3_crt_client(
+        region="us-east-1", crt_credentials_provider=provider, use_ssl=False,
+        part_size=8 << 20)
+    serializer = crt.BotocoreCRTRequestSerializer(
+        session, {"region_name": "us-east-1", "endpoint_url": server.endpoint})
     sent = data.content("crt", 40_000_000)
     (tmp_path / "sent").write_bytes(sent)
-    configuration = TransferConfig(preferred_transfer_client="crt")
-    client.upload_file(str(tmp_path / "sent"), bucket, "large", Config=configuration)
-    client.download_file(bucket, "large", str(tmp_path / "got"), Config=configuration)
+    with crt.CRTTransferManager(client, serializer) as manager:
+        manager.upload(
+            str(tmp_path / "sent"), bucket, "large",
+            {"ChecksumAlgorithm": "CRC64NVME"}).result(60)
+        manager.download(bucket, "large", str(tmp_path / "got")).result(60)
     assert (tmp_path / "got").read_bytes() == sent
-    assert boto3.client  # The default session stays usable beside it.

@@ -40,7 +40,8 @@ final class LossyFile: FileHandle {
 
   func write(_ runs: [UnsafeRawBufferPointer], at offset: Int) throws(DiskError) {
     for run in runs { try checkAlignment(run.baseAddress, run.count, offset, .write) }
-    let bytes = runs.flatMap { Array($0) }
+    var bytes: [UInt8] = []
+    for run in runs { bytes += Array(run) }
     try system.perform { [node, path] state throws(DiskError) in
       try state.write(bytes, to: node, at: offset, path)
     }.get()

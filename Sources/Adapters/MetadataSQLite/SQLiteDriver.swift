@@ -84,11 +84,13 @@ public final class SQLiteDriver: SQLDriver {
     let line = SQLiteWriter.Line()
     let writer = SQLiteWriter(
       line: line, file: file, connection: connection, clock: clock, options: options, log: log)
-    guard let thread = SerialThread({ writer.work() }) else {
+    guard let thread = SerialThread(name: "metadata-writer", { writer.work() }) else {
       throw MetadataError.unavailable("no thread for the metadata database")
     }
-    return SQLiteDriver(
+    let driver = SQLiteDriver(
       path: path, line: line, thread: thread, clock: clock, pool: pool, options: options)
+    line.whenIdle.withLock { $0 = { [weak driver] in driver?.releaseMemory() } }
+    return driver
   }
 
   /// Finishes what is in line, closes the file and gives it free. What is asked for later fails
@@ -156,6 +158,18 @@ public final class SQLiteDriver: SQLDriver {
     settings.fileSystem = options.fileSystem
     let connection = try Connection(path: path, mode: .readOnly, options: settings)
     return Reader(SQLiteSession(connection, clock: clock))
+  }
+
+  /// Gives back the page caches of the connections that nobody reads from now.
+  private func releaseMemory() {
+    let idle = readers.withLock { readers in
+      defer { readers.idle = [] }
+      return readers.idle
+    }
+    for reader in idle {
+      reader.session.connection.releaseMemory()
+      putBack(reader)
+    }
   }
 
   private func putBack(_ reader: Reader) {

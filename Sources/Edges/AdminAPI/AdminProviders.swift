@@ -73,8 +73,20 @@ public struct ScrubProgress: Hashable, Sendable {
   public var unreachableChunks: Int
   /// Chunks that were made again.
   public var repairedChunks: Int
+  /// Bad chunks that could not be made again yet: they stay queued.
+  public var unrepairedChunks: Int
   /// Extents that have too few good chunks to be read.
   public var unreadableExtents: Int
+  /// Objects kept in the metadata that were opened.
+  public var inlineObjects: Int
+  /// Those that do not open under their key.
+  public var corruptInlineObjects: Int
+
+  /// Whether everything that was looked at is whole now.
+  public var isClean: Bool {
+    unrepairedChunks == 0 && unreachableChunks == 0 && unreadableExtents == 0
+      && corruptInlineObjects == 0
+  }
 
   /// The progress of no scrub.
   public init() {
@@ -85,7 +97,10 @@ public struct ScrubProgress: Hashable, Sendable {
     corruptChunks = 0
     unreachableChunks = 0
     repairedChunks = 0
+    unrepairedChunks = 0
     unreadableExtents = 0
+    inlineObjects = 0
+    corruptInlineObjects = 0
   }
 }
 
@@ -151,7 +166,19 @@ public protocol BackupReading: AnyObject, Sendable {
   func close()
 }
 
-/// Keeps the master key.
+/// Why the master key cannot be shown or changed.
+public enum MasterKeyError: Error, Hashable, Sendable {
+  /// A rotation runs, or ended without showing which key is in force; a restart finds that out.
+  case rotationUnfinished
+}
+
+/// Settings of the installation that the Admin API keeps in its metadata.
+public enum AdminSettings {
+  /// When the master key in force was exported, as text; empty when it was not.
+  public static let masterKeyExported = "master_key_exported"
+}
+
+/// Keeps the master key. Both functions throw `MasterKeyError`, or what metadata or disk throw.
 public protocol MasterKeyManaging: Sendable {
   /// The text of the master key file in force.
   func exportText() async throws -> String

@@ -3,6 +3,7 @@ import Base
 import Disk
 import FilesAPI
 import ChunkStore
+import Cluster
 import HTTPServer
 import MetadataSQLite
 import ObjectEngine
@@ -71,12 +72,13 @@ extension EmbeddedNode {
     let keeper = MasterKeyKeeper(
       master: keys.master, path: directory.masterKey, files: directory.files,
       metadata: metadata.store, ring: keys.ring, pool: engine.pool, random: SystemRandom())
+    let reporting = BackgroundReporting(work: work)
     return AdminService(
       engine: engine, access: access,
       providers: AdminProviders(
         installation: EmbeddedInstallation(
           started: SystemWallClock().now, directory: directory, stores: stores.set.all.map(\.id)),
-        scrubbing: nil, workers: nil,
+        scrubbing: reporting, workers: reporting,
         backups: backups, masterKey: keeper),
       random: SystemRandom(), log: log)
   }

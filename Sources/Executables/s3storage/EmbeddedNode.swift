@@ -1,6 +1,7 @@
 import Access
 import Base
 import ChunkStore
+import Cluster
 import Disk
 import Erasure
 import HTTPServer
@@ -21,6 +22,7 @@ struct EmbeddedNode: Sendable {
   let stores: EmbeddedStores
   let keys: Keys
   let directory: DataDirectory
+  let work: BackgroundWork
   let rootKeys: NewAccessKey?
   let log: Log
 
@@ -59,7 +61,21 @@ struct EmbeddedNode: Sendable {
       metadata: metadata.store, keys: keys.ring, clock: clock, random: random)
     return EmbeddedNode(
       engine: engine, access: access, metadata: metadata, stores: stores, keys: keys,
-      directory: directory, rootKeys: try await rootKeys(access, configuration), log: log)
+      directory: directory, work: backgroundWork(engine, configuration, log),
+      rootKeys: try await rootKeys(access, configuration), log: log)
+  }
+
+  private static func backgroundWork(
+    _ engine: ObjectEngine, _ configuration: Configuration, _ log: Log
+  ) -> BackgroundWork {
+    var settings = BackgroundConfiguration()
+    settings.deletionDelay = .seconds(configuration.number("GC_DELAY_SECONDS"))
+    let days = configuration.number("SCRUB_DAYS")
+    settings.scrubPeriod = days == 0 ? nil : .seconds(days * 86_400)
+    settings.cleanupInterval = .seconds(configuration.number("CLEANUP_SECONDS"))
+    settings.sessionIdle = .seconds(configuration.number("UPLOAD_SESSION_SECONDS"))
+    let pool = ThreadPool(name: "background", threadCount: 2)
+    return BackgroundWork(engine: engine, configuration: settings, pool: pool, log: log)
   }
 
   /// The setting that a restore of the metadata leaves for the next start.
@@ -109,6 +125,9 @@ struct EmbeddedNode: Sendable {
 
   /// Runs what the stores do in the background, until `shutDown`.
   func runStores() async { await stores.run() }
+
+  /// Runs the background workers, until cancelled.
+  func runWorkers() async { await work.supervisor.run() }
 
   /// Ends the writer and the stores once no request runs any more.
   func shutDown() async {

@@ -46,7 +46,11 @@ enum ServeCommand {
           server.beginShutdown(deadline: deadline)
         }
       }
-      try await server.run()
+      try await withThrowingTaskGroup(of: Void.self) { work in
+        work.addTask { await node.runWorkers() }
+        try await server.run()
+        work.cancelAll()
+      }
       await node.shutDown()
       group.cancelAll()
     }

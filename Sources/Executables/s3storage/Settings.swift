@@ -89,6 +89,12 @@ enum Settings {
       "GC_DELAY_SECONDS", .number(0...86_400 * 365), unit: "seconds", standard: "900",
       "How long chunks of deleted objects are kept."),
     ConfigurationOption(
+      "CLEANUP_SECONDS", .number(1...86_400), unit: "seconds", standard: "300",
+      "How often abandoned uploads of files are looked for."),
+    ConfigurationOption(
+      "UPLOAD_SESSION_SECONDS", .number(1...86_400 * 30), unit: "seconds", standard: "3600",
+      "How long an upload of a file may rest before it counts as abandoned."),
+    ConfigurationOption(
       "SCRUB_DAYS", .number(0...3650), unit: "days", standard: "30",
       "Every chunk is verified once in this time; 0 for never."),
     ConfigurationOption(

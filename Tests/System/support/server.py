@@ -177,7 +177,7 @@ class Server:
         access_key, secret_key = f"KEYOF.{name}", f"secretOf.{name}.{random.randrange(1 << 60):x}"
         self.admin("users", "create", name)
         self.admin(
-            "keys", "create", name, "--id", access_key, "--secret", secret_key)
+            "keys", "create", name, "--access-key", access_key, "--secret-key", secret_key)
         return Signer(access_key, secret_key)
 
     # Talking to it
@@ -200,8 +200,8 @@ class Server:
               secret_key=SECRET_KEY):
         """Runs `s3storage admin …` against this server; the output parsed where it is JSON."""
         done = subprocess.run(
-            [self.executable, "admin", *arguments, "--endpoint", self.url("admin"),
-             "--access-key", access_key, "--secret-key", secret_key],
+            [self.executable, "admin", "--endpoint", self.url("admin"), "--access-key", access_key,
+             "--secret-key", secret_key, *arguments],
             capture_output=True, text=True, input=input, timeout=120)
         if not check:
             return done

@@ -30,12 +30,12 @@ def environment(server, access_key=ACCESS_KEY, secret_key=SECRET_KEY):
         "RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1", "HOME": "/nonexistent"}
 
 
-def run(server, tool, *arguments, check=True, timeout=120, input=None):
+def run(server, tool, *arguments, check=True, timeout=120, input=None, **variables):
     """Runs a client of the virtual environment, or else of the system; its standard output."""
     path = BIN / tool
     command = [str(path) if path.exists() else tool, *map(str, arguments)]
     done = subprocess.run(
-        command, env=environment(server), capture_output=True, timeout=timeout, input=input)
+        command, env=environment(server) | variables, capture_output=True, timeout=timeout, input=input)
     if not check:
         return done
     assert done.returncode == 0, (

@@ -58,7 +58,7 @@ final class FormReader {
       throw FormError("a boundary is not followed by a line end")
     }
     start += 2
-    let part = try await readHead()
+    let part = try FormPart(head: try await readHead()[...])
     state = .atContentStart
     return part
   }
@@ -105,25 +105,31 @@ final class FormReader {
     start += boundary.opening.count
   }
 
-  private func readHead() async throws -> FormPart {
+  private func readHead() async throws -> [UInt8] {
     var searched = 0
     while true {
-      let limit = min(end - start, FormPart.maximumHeadBytes)
-      while searched + 4 <= limit {
-        if byte(searched) == 0x0d, byte(searched + 1) == 0x0a, byte(searched + 2) == 0x0d,
-          byte(searched + 3) == 0x0a
-        {
-          let head = window.bytes(start..<start + searched + 2)
-          start += searched + 4
-          return try FormPart(head: head[...])
-        }
-        searched += 1
-      }
+      if let head = takeHead(searched: &searched) { return head }
       guard end - start < FormPart.maximumHeadBytes else {
         throw FormError("the head of a part is too long")
       }
       guard try await refill() else { throw Self.endedEarly }
     }
+  }
+
+  /// The head of a part, once its empty line is in the window; `searched` bytes were looked at.
+  private func takeHead(searched: inout Int) -> [UInt8]? {
+    let limit = min(end - start, FormPart.maximumHeadBytes)
+    while searched + 4 <= limit {
+      if byte(searched) == 0x0d, byte(searched + 1) == 0x0a, byte(searched + 2) == 0x0d,
+        byte(searched + 3) == 0x0a
+      {
+        let head = window.bytes(start..<start + searched + 2)
+        start += searched + 4
+        return head
+      }
+      searched += 1
+    }
+    return nil
   }
 
   private func skipPadding() async throws {

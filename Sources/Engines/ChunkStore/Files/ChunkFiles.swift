@@ -34,9 +34,19 @@ final class ChunkFiles: Sendable {
     for entry in try fileSystem.list(layout.unfinished) where !entry.isDirectory {
       try fileSystem.delete(layout.unfinished.appending(entry.name, kind: .chunkFile))
     }
+    // An earlier process may have died between a rename or removal and the sync: what is seen from
+    // now on is not to change any more.
+    try fileSystem.syncDirectory(layout.chunks)
+    let epochs = try epochs()
     var count = 0
-    for epoch in try epochs() { count += try names(ofEpoch: epoch).count }
-    state.withLock { $0.count = count }
+    for epoch in epochs {
+      try fileSystem.syncDirectory(layout.epochDirectory(epoch))
+      count += try names(ofEpoch: epoch).count
+    }
+    state.withLock { state in
+      state.count = count
+      state.durableEpochs = Set(epochs)
+    }
   }
 
   /// Makes a file for a chunk that nobody sees yet.

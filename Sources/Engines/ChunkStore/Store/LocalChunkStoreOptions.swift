@@ -2,13 +2,15 @@ internal import Base
 
 /// The constants of a local store.
 public struct LocalChunkStoreOptions: Sendable {
+  static let maximumBatchSize = 8 * ByteCount.mebibyte
+
   /// Writes stop when less than this part of the file system is free, 0 to 1.
   public var reserveFraction = 0.05
   /// Writes stop when fewer bytes than this are free.
   public var reserveBytes = ByteCount.gibibyte
   /// The largest volume in bytes, 1 MiB to 2 GiB.
   public var volumeSize = ByteCount.gibibyte
-  /// The most bytes that one write to a volume takes together, 256 KiB to 64 MiB.
+  /// The most bytes that one write to a volume takes together, 256 KiB to 8 MiB.
   public var batchSize = 4 * ByteCount.mebibyte
   /// Bytes of volumes, at least, between two checkpoints of their index.
   public var checkpointInterval = 64 * ByteCount.mebibyte
@@ -31,7 +33,7 @@ public struct LocalChunkStoreOptions: Sendable {
   var clamped: LocalChunkStoreOptions {
     var result = self
     result.volumeSize = min(max(volumeSize, ByteCount.mebibyte), 2 * ByteCount.gibibyte)
-    result.batchSize = min(max(batchSize, 256 * ByteCount.kibibyte), 64 * ByteCount.mebibyte)
+    result.batchSize = min(max(batchSize, 256 * ByteCount.kibibyte), Self.maximumBatchSize)
     result.checkpointInterval = max(checkpointInterval, 4096)
     result.compactionStep = max(compactionStep, 512 * ByteCount.kibibyte)
     result.openVolumes = max(openVolumes, 1)

@@ -45,6 +45,11 @@ struct BatchBuilder: ~Copyable {
     append(RecordHeader(.start, batch: batch))
   }
 
+  /// A record that says nothing.
+  mutating func fill() {
+    append(RecordHeader(.pad, batch: batch))
+  }
+
   mutating func put(_ record: PutRecord) {
     let header = RecordHeader.chunk(
       record.header.id, scheme: record.header.scheme, trailerLength: record.trailer.count,

@@ -1,9 +1,9 @@
 internal import Base
-internal import Synchronization
-internal import Telemetry
 internal import Disk
 internal import ISAL
 internal import Runtime
+internal import Synchronization
+internal import Telemetry
 
 /// The index on disk, so that opening a store need not read its volumes.
 ///

@@ -1,8 +1,8 @@
 internal import Base
-internal import Synchronization
-internal import Telemetry
 internal import Disk
 internal import Runtime
+internal import Synchronization
+internal import Telemetry
 
 /// One batch: laid out, written, synced, and only then known to the index.
 extension VolumeLog {
@@ -25,32 +25,43 @@ extension VolumeLog {
   private func write(_ items: [LogItem]) throws(ChunkStoreError) -> [LogItem.Outcome] {
     // Room for the records that begin a volume and end a page.
     let bound = items.reduce(2 * AlignedBuffer.alignment) { $0 + $1.maximumLength }
-    let (writer, isNew) = try writer(forBatchOf: bound)
+    let writer = try writer(forBatchOf: bound)
     let buffer = batchBuffer(bound)
     let batch = state.withLock { $0.nextBatch }
     var builder = BatchBuilder(
       buffer: buffer, store: store, volume: writer.number, base: writer.end, batch: batch)
-    if isNew { builder.start() }
+    if writer.isNew { builder.start() }
     var outcomes: [LogItem.Outcome] = []
     for item in items { outcomes.append(lay(item, into: &builder)) }
     if builder.count == 0 { return outcomes }
     let length = builder.finish()
+    try append(buffer, length, to: writer)
+    apply(builder.changes, writer: writer, length: length)
+    return outcomes
+  }
+
+  /// Writes a batch at the end of a volume and makes it durable.
+  private func append(
+    _ buffer: AlignedBuffer, _ length: Int, to writer: Writer
+  ) throws(ChunkStoreError) {
     do throws(DiskError) {
       try unsafe buffer.withBytes(0..<length) { bytes throws(DiskError) in
         try unsafe writer.handle.write([bytes], at: writer.end)
       }
       try writer.handle.syncData()
-      if isNew { try fileSystem.syncDirectory(layout.volumes) }
+      if writer.isNew { try fileSystem.syncDirectory(layout.volumes) }
       if try writer.handle.status().linkCount == 0 {
         // Somebody removed the volume: its bytes are as good as lost.
         throw DiskError(.gone, .write, .volume)
       }
     } catch {
-      abandon(writer, isNew: isNew)
+      // The next batch takes the place of this one, and outranks what is left of it.
+      state.withLock { state in
+        state.nextBatch += 1
+        state.writer?.isDirty = true
+      }
       throw guardian.failure(error)
     }
-    apply(builder.changes, writer: writer, length: length)
-    return outcomes
   }
 
   /// Lays an item out according to the index before the batch.
@@ -86,43 +97,48 @@ extension VolumeLog {
   }
 
   /// The volume that takes a batch of at most `bound` bytes.
-  private func writer(
-    forBatchOf bound: Int
-  ) throws(ChunkStoreError) -> (writer: Writer, isNew: Bool) {
-    let (current, number) = state.withLock { state -> (Writer?, UInt32) in
-      if let writer = state.writer, writer.end + bound <= options.volumeSize {
-        return (writer, 0)
-      }
-      state.writer = nil
-      let number = state.nextVolume
-      state.nextVolume &+= 1
-      return (nil, number)
+  private func writer(forBatchOf bound: Int) throws(ChunkStoreError) -> Writer {
+    if let writer = state.withLock({ $0.writer }) {
+      if writer.end + bound <= options.volumeSize || writer.isNew { return writer }
+      // Nothing may follow, in another volume, what a failed write has left here.
+      if writer.isDirty { try bury(writer) }
     }
-    if let current { return (current, false) }
+    let number = state.withLock { state in
+      state.writer = nil
+      defer { state.nextVolume &+= 1 }
+      return state.nextVolume
+    }
     do {
       let handle = try fileSystem.open(
         layout.volume(number), FileMode(.create, isDirect: true))
-      return (Writer(number: number, handle: handle, end: 0), true)
+      let writer = Writer(number: number, handle: handle, end: 0, isNew: true)
+      state.withLock { $0.writer = writer }
+      return writer
     } catch {
       throw guardian.failure(error)
     }
   }
 
+  /// Puts an empty batch in the place of one whose write failed.
+  private func bury(_ writer: Writer) throws(ChunkStoreError) {
+    let buffer = batchBuffer(AlignedBuffer.alignment)
+    var builder = BatchBuilder(
+      buffer: buffer, store: store, volume: writer.number, base: writer.end,
+      batch: state.withLock { $0.nextBatch })
+    builder.fill()
+    let length = builder.finish()
+    try append(buffer, length, to: writer)
+    apply([], writer: writer, length: length)
+  }
+
   private func batchBuffer(_ bound: Int) -> AlignedBuffer {
     if let buffer = state.withLock({ $0.buffer }), buffer.count >= bound { return buffer }
     let kept = state.withLock { $0.buffer?.count ?? 0 }
-    let size = min(max(bound, kept * 2, 128 * ByteCount.kibibyte), 64 * ByteCount.mebibyte)
-    let buffer = AlignedBuffer(count: max(bound, size))
+    let buffer = AlignedBuffer(
+      count: max(bound, min(max(kept * 2, 128 * ByteCount.kibibyte), options.batchSize)))
     // An unusually large batch does not keep its memory.
     if buffer.count <= options.batchSize * 2 { state.withLock { $0.buffer = buffer } }
     return buffer
-  }
-
-  /// Nothing more is appended behind bytes of unknown state: the volume ends where it was.
-  private func abandon(_ writer: Writer, isNew: Bool) {
-    state.withLock { $0.writer = nil }
-    // A volume that never had a record is of no use.
-    if isNew { try? fileSystem.delete(layout.volume(writer.number)) }
   }
 
   private func apply(_ changes: [BatchBuilder.Change], writer: Writer, length: Int) {
@@ -131,8 +147,11 @@ extension VolumeLog {
       state.unsavedBytes += length
       var writer = writer
       writer.end += length
+      writer.isNew = false
+      writer.isDirty = false
       state.writer = writer
       state.volumes[writer.number, default: Volume(end: 0)].end = writer.end
+      state.volumes[writer.number]?.lastBatch = writer.end - length
       for change in changes {
         switch change {
         case .set(let id, let entry): state.set(id, entry)

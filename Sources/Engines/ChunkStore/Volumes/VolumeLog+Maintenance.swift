@@ -1,8 +1,8 @@
 internal import Base
-internal import Synchronization
-internal import Telemetry
 internal import Disk
 internal import Runtime
+internal import Synchronization
+internal import Telemetry
 
 /// Housekeeping: holes for dead records, and fewer volumes for the live ones.
 extension VolumeLog {
@@ -22,7 +22,10 @@ extension VolumeLog {
       let end =
         (record.location.offset + record.recordLength) / AlignedBuffer.alignment
         * AlignedBuffer.alignment
-      guard start < end else { continue }
+      let isSettled = state.withLock { state in
+        end <= state.volumes[record.location.volume]?.settledEnd ?? 0
+      }
+      guard isSettled, start < end else { continue }
       // Nothing depends on it: compaction gets what stays behind.
       guard let handle = try? handles.open(record.location.volume) else { continue }
       do {
@@ -86,6 +89,7 @@ extension VolumeLog {
           state.withLock { $0.volumes[candidate]?.isPinned = true }
           continue
         }
+        try settle(candidate)
       } catch {
         throw guardian.failure(error)
       }

@@ -20,6 +20,11 @@ final class VolumeLog: Sendable {
     var end: Int
     /// Bytes of live chunk records.
     var live = 0
+    /// Where the last batch begins, nil when it is not known.
+    var lastBatch: Int?
+    /// Records below it are in a batch that another one follows. The last batch is proved by its
+    /// own bytes when the volume is read again: no holes are made in it.
+    var settledEnd: Int { lastBatch ?? max(0, end - VolumeLog.maximumBatchLength) }
     /// Whether compaction has found a record in it that it can neither read nor drop.
     var isPinned = false
   }
@@ -29,7 +34,15 @@ final class VolumeLog: Sendable {
     var number: UInt32
     var handle: any FileHandle
     var end: Int
+    /// Whether nothing in it is known to be durable, its name included.
+    var isNew = false
+    /// Whether a failed write may have left something behind its end.
+    var isDirty = false
   }
+
+  /// No batch is longer.
+  static let maximumBatchLength =
+    LocalChunkStoreOptions.maximumBatchSize + 4 * RecordHeader.maximumRecordLength
 
   struct State: Sendable {
     var index = ChunkIndex()

@@ -42,6 +42,11 @@ struct VolumeScanner: ~Copyable {
     var followsGap = false
     while position <= end - RecordHeader.length {
       guard let bytes = try header(at: position) else { return nil }
+      guard !bytes.isEmpty else {
+        followsGap = true
+        position += RecordLocation.unit
+        continue
+      }
       let location = RecordLocation(volume: volume, offset: position)
       if let header = try? RecordHeader(decoding: bytes, store: store, at: location),
         header.recordLength <= end - position
@@ -66,12 +71,17 @@ struct VolumeScanner: ~Copyable {
       part.lowerBound - held.lowerBound..<part.upperBound - held.lowerBound)
   }
 
+  /// The bytes of a header, none when its first ones show that there is none; nil at the end.
   private mutating func header(at offset: Int) throws(DiskError) -> [UInt8]? {
     try fill(offset..<offset + RecordHeader.length)
     guard held.contains(offset), held.upperBound - offset >= RecordHeader.length else {
       return nil
     }
     let start = offset - held.lowerBound
+    let magic = unsafe window.withBytes(start..<start + 4) { bytes in
+      unsafe bytes.loadUnaligned(as: UInt32.self)
+    }
+    guard UInt32(littleEndian: magic) == RecordHeader.magic else { return [] }
     return window.bytes(start..<start + RecordHeader.length)
   }
 

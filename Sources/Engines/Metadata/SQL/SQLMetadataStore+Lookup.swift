@@ -78,12 +78,12 @@ extension SQLMetadataStore {
   ) throws -> ObjectVersion? {
     guard let number = try row.optionalInt(first) else { return nil }
     var inline: InlineData?
-    if withInline, let extent = try row.optionalBytes(first + 17) {
-      guard let id = ExtentID(bytes: extent),
-        let transform = UInt8(exactly: try row.int(first + 19))
-      else { throw SQLRow.corrupt(first + 17) }
+    if withInline, try row.optionalBytes(first + 17) != nil {
+      guard let transform = UInt8(exactly: try row.int(first + 19)) else {
+        throw SQLRow.corrupt(first + 19)
+      }
       inline = InlineData(
-        extent: id, wrappedKey: try row.bytes(first + 18), transform: transform,
+        extent: try row.id(first + 17), wrappedKey: try row.bytes(first + 18), transform: transform,
         sealed: try row.bytes(first + 20))
     }
     return ObjectVersion(
@@ -116,18 +116,27 @@ extension SQLMetadataStore {
   public func lookUp(
     bucket: String, tenant: Int64, key: [UInt8], versionID: String?, withContent: Bool
   ) async throws -> ObjectLookup {
-    let (statements, version) = Self.lookUpStatements(key: key, versionID: versionID)
-    let values = version + [.int(tenant), .text(bucket)]
-    let hasVersion = !version.isEmpty
-    let statement = statements[withContent ? 1 : 0]
-    return try await driver.read { session in
-      guard let row = try await session.query(statement, values).first else {
-        return ObjectLookup(bucket: nil, version: nil)
-      }
-      return ObjectLookup(
-        bucket: try Self.bucket(row),
-        version: hasVersion ? try Self.version(row, at: 7, withInline: withContent) : nil)
+    try await driver.read { session in
+      try await Self.lookUp(
+        session, bucket: bucket, tenant: tenant, key: key, versionID: versionID,
+        withContent: withContent)
     }
+  }
+
+  /// The same inside a read.
+  package static func lookUp(
+    _ session: any SQLSession, bucket: String, tenant: Int64, key: [UInt8], versionID: String?,
+    withContent: Bool
+  ) async throws -> ObjectLookup {
+    let (statements, version) = lookUpStatements(key: key, versionID: versionID)
+    let values = version + [.int(tenant), .text(bucket)]
+    guard let row = try await session.query(statements[withContent ? 1 : 0], values).first else {
+      return ObjectLookup(bucket: nil, version: nil)
+    }
+    return ObjectLookup(
+      bucket: try Self.bucket(row),
+      version: version.isEmpty
+        ? nil : try Self.version(row, at: 7, withInline: withContent))
   }
 
   /// The statements that find a version, without and with content, and the values that name it.
