@@ -109,6 +109,9 @@ public final class SQLiteDriver: SQLDriver {
     line.counters.withLock { ($0.batches, $0.mutations) }
   }
 
+  /// Mutations that wait for the writer now.
+  public var waiting: Int { line.queue.count }
+
   // MARK: - SQLDriver
 
   /// Runs statements that read, on a thread of the pool.

@@ -7,7 +7,7 @@ import Synchronization
 /// is ever part of the text. Words that begin with `@` stand for what differs between databases
 /// (`SQLDialect`). Statements are made once, as constants: their number is not given back.
 public final class SQLStatement: Sendable {
-  private static let counter = Atomic<Int>(0)
+  private static let texts = Mutex<[String]>([])
 
   /// Counts from 0 in this process.
   public let number: Int
@@ -17,8 +17,14 @@ public final class SQLStatement: Sendable {
   /// Makes a statement of its text.
   public init(_ text: String) {
     self.text = text
-    number = Self.counter.wrappingAdd(1, ordering: .relaxed).oldValue
+    number = Self.texts.withLock { texts in
+      texts.append(text)
+      return texts.count - 1
+    }
   }
+
+  /// The texts of all statements that were made, by number: what a test explains.
+  package static var all: [String] { texts.withLock { $0 } }
 }
 
 /// What differs between the databases that the repository speaks to.
