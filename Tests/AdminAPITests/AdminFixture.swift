@@ -71,7 +71,7 @@ struct AdminFixture: Sendable {
   func serving(
     _ body: @escaping @Sendable (AdminTestClient) async throws -> Void
   ) async throws {
-    let root = try await user("root", role: .administrator)
+    let root = try await user("chief", role: .administrator)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await server.run() }
       do {
