@@ -14,6 +14,9 @@ final class LossyFileSystem: Sendable {
 
   struct State {
     var files: [String: File] = [:]
+    /// Names whose removal is not durable yet.
+    var removed: Set<String> = []
+    var hasSyncedLog = false
     var syncs = 0
     var failsSyncs = false
     var whenChanged: (@Sendable (LossyFileSystem.Image) -> Void)?
@@ -36,6 +39,15 @@ final class LossyFileSystem: Sendable {
     vfs.pointee.szOsFile += Int32(Slot.size)
     vfs.pointee.xOpen = { vfs, name, file, flags, outFlags in
       Slot.open(vfs, name, file, flags, outFlags)
+    }
+    vfs.pointee.xDelete = { vfs, name, syncsDirectory in
+      guard let system = sqlite3_vfs_find(nil) else { return SQLITE_IOERR }
+      let status = system.pointee.xDelete(system, name, syncsDirectory)
+      if status == SQLITE_OK, let name, let vfs {
+        Unmanaged<LossyFileSystem>.fromOpaque(vfs.pointee.pAppData).takeUnretainedValue()
+          .deleted(String(cString: name), isDurable: syncsDirectory != 0)
+      }
+      return status
     }
     sqlite3_vfs_register(vfs, 0)
   }
@@ -92,10 +104,29 @@ final class LossyFileSystem: Sendable {
     state.withLock { state in
       state.syncs += 1
       guard !state.failsSyncs else { return false }
+      if path.hasSuffix("-wal") && !state.hasSyncedLog {
+        // The first sync of a new log is one of its directory too (SQLite's `unixSync`).
+        state.hasSyncedLog = true
+        for name in state.removed { state.files[name] = nil }
+        state.removed = []
+      }
       let live = state.files[path]?.live ?? []
       state.files[path]?.durable = live
       state.files[path]?.pending = []
       return true
+    }
+  }
+
+  fileprivate func deleted(_ path: String, isDurable: Bool) {
+    state.withLock { state in
+      // A name whose removal is not synced comes back with what was durable under it.
+      if isDurable {
+        state.files[path] = nil
+      } else {
+        state.files[path]?.live = []
+        state.files[path]?.pending = []
+        state.removed.insert(path)
+      }
     }
   }
 

@@ -70,7 +70,6 @@ public final class SQLiteDriver: SQLDriver {
     path: String, clock: any WallClock, pool: ThreadPool, options: SQLiteOptions, log: Log
   ) throws -> SQLiteDriver {
     let file = try DatabaseFile(path: path)
-    let isNew = !DatabaseFile.exists(path)
     var settings = Connection.Options(cacheKibibytes: options.writerCacheKibibytes)
     settings.fileSystem = options.fileSystem
     let connection = try Connection(path: path, mode: .readWrite, options: settings)
@@ -80,7 +79,9 @@ public final class SQLiteDriver: SQLDriver {
     try connection.execute("PRAGMA foreign_keys=ON")
     try connection.useWriteAheadLog(
       synchronous: options.synchronous, sizeLimit: Int64(options.checkpointPages) * 4 * 4096)
-    if isNew { try DatabaseFile.syncDirectory(of: path) }
+    // The file's own name, and that of the journal which the switch to a log made and removed: one
+    // that came back after a power cut would roll the database back to nothing.
+    try DatabaseFile.syncDirectory(of: path)
     let line = SQLiteWriter.Line()
     let writer = SQLiteWriter(
       line: line, file: file, connection: connection, clock: clock, options: options, log: log)
