@@ -17,10 +17,10 @@ extension LocalChunkStore: EpochSweeping {}
 /// Deletes what writers that are gone left behind: chunks whose extent begins with a fenced epoch
 /// and is named by nothing.
 ///
-/// Such a writer can commit no more, so what is unnamed stays so. An epoch counts as swept only when
-/// every store was listed to its end; stores that are away are listed when they are back. The
-/// setting `SweepWorker.holdSetting`, when present, stops all of it: after a database was restored
-/// from a backup, chunks newer than it look unnamed and must not be touched.
+/// Such a writer can commit no more, so what is unnamed stays so. An epoch counts as swept only
+/// when every store was listed to its end; stores that are away are listed when they are back.
+/// The setting `SweepWorker.holdSetting`, when present, stops all of it: after a database was
+/// restored from a backup, chunks newer than it look unnamed and must not be touched.
 public final class SweepWorker: BackgroundWorker {
   /// Present while nothing may be swept.
   public static let holdSetting = "hold_sweep"
