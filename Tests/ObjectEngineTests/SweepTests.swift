@@ -104,6 +104,10 @@ struct SweepTests {
     try await run(worker, installation)
     #expect(try await installation.chunks() == before)
     #expect(try await installation.store.unsweptEpochs().count == 1)
+    try await installation.store.setSetting(SweepWorker.holdSetting, [0])
+    try await run(worker, installation)
+    #expect(try await installation.store.unsweptEpochs().isEmpty)
+    #expect(worker.progress.itemsDone == 6)
     await installation.close()
   }
 }
