@@ -109,14 +109,14 @@ let package = Package(
     library(
       "Edges", "FilesAPI",
       [
-        "Base", "Runtime", "Telemetry", "Access", "Checksums", "Crypto", "HTTPServer", "Metadata",
-        "ObjectEngine",
+        "Base", "Runtime", "Telemetry", "Access", "Checksums", "ChunkStore", "Crypto", "HTTPServer",
+        "Metadata", "ObjectEngine",
       ]),
     library(
       "Edges", "AdminAPI",
       [
-        "Base", "Runtime", "Telemetry", "Access", "Cluster", "Crypto", "HTTPServer", "Metadata",
-        "ObjectEngine", "Signing",
+        "Base", "Runtime", "Telemetry", "Access", "ChunkStore", "Crypto", "Erasure", "HTTPServer",
+        "Metadata", "ObjectEngine", "Signing",
       ]),
 
     // Executables
@@ -166,6 +166,9 @@ let package = Package(
     tests(
       "S3API",
       ["S3API", "Base", "Runtime", "Access", "HTTPServer", "S3Wire", "Signing", "TestSupport"]),
+    tests(
+      "AdminAPI",
+      ["AdminAPI", "Access", "Base", "Runtime", "HTTPServer", "Signing", "TestSupport"]),
     tests("FilesAPI", ["FilesAPI", "Base", "Runtime", "HTTPServer", "TestSupport"]),
   ]
 )

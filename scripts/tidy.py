@@ -13,7 +13,6 @@ LAYERS = ["C", "Base", "Wrappers", "Domain", "Engines", "Adapters", "Services", 
 ADAPTERS_SEEN_BY = {"Executables", "Tests"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 70
-MAX_COLUMNS = 100
 BANNED = [
     (re.compile(r"\bTODO\b|\bFIXME\b|\bXXX\b"), "an unfinished note"),
     (re.compile(r"\bprint\("), "print; use Log, or write to standard output by name"),
@@ -61,10 +60,9 @@ def check_source(path, text):
         yield f"{path}: {len(lines) - 1} lines, at most {MAX_FILE_LINES}"
     start, indent = None, ""
     for number, line in enumerate(lines, 1):
-        if len(line) > MAX_COLUMNS and '"' not in line:
-            yield f"{path}:{number}: {len(line)} columns, at most {MAX_COLUMNS}"
         for pattern, what in BANNED:
-            if pattern.search(line):
+            # Tests print their seeds.
+            if pattern.search(line) and not (layer == "Tests" and "print" in what):
                 yield f"{path}:{number}: {what}"
         imported = re.match(r"(?:@\w+ )?(?:public |package |internal |private )?import (\w+)", line)
         if imported:
@@ -100,7 +98,6 @@ def self_test():
     swift = "Sources/Base/Base/A.swift"
     cases = {
         "lines, at most": "\n" * (MAX_FILE_LINES + 2),
-        "columns": "x" * (MAX_COLUMNS + 1),
         "unfinished": "// TO" + "DO",
         "print": "  pri" + 'nt("x")',
         "forced": "tr" + "y! f()",

@@ -98,7 +98,7 @@ struct PowerCutModel {
   /// A random life: rounds of operations, each ended by a power cut or a crash. Returns what was
   /// wrong.
   static func run(
-    seed: UInt64, rounds: Int = 3,
+    seed: UInt64, rounds: Int = 4,
     ignoresSync: @escaping @Sendable (DiskPath) -> Bool = { _ in false }
   ) async throws -> [String] {
     var model = PowerCutModel(seed: seed)
@@ -108,8 +108,13 @@ struct PowerCutModel {
     for round in 0..<rounds {
       let store = try StoreHarness(system).open()
       system.cutPower(afterChanges: model.pick(120))
+      if model.pick(2) == 0 { system.leaveFailedWrites() }
       var steps = 0
       while !system.isOff, steps < 60 {
+        if model.pick(12) == 0 {
+          let passing = model.pick(3)
+          system.inject(.init(.write, after: passing, times: 1, code: .noSpace))
+        }
         await model.step(on: store)
         steps += 1
       }

@@ -21,6 +21,45 @@ import Testing
     }
   }
 
+  @Test("many tasks at once: what each was told is true after a power cut")
+  func concurrentPowerCuts() async throws {
+    let first = SystemRandom().next() % 1_000_000_000
+    for seed in first..<first + 25 {
+      let random = SeededRandom(seed: seed)
+      let system = LossyFileSystem()
+      try StoreHarness(system).create()
+      let store = try StoreHarness(system).open()
+      system.cutPower(afterChanges: Int(random.next() % 150))
+      let told = await withTaskGroup { group in
+        for number in UInt64(0)..<40 {
+          let chunk = SampleChunk(number, length: number % 8 == 0 ? 140_032 : 6400)
+          let isDeleted = number % 3 == 0
+          group.addTask(executorPreference: blockingPool) {
+            guard await failure(of: { try await chunk.put(to: store) }) == nil else {
+              return (chunk, nil as Bool?)
+            }
+            guard isDeleted else { return (chunk, true) }
+            let error = await failure { try await store.delete([chunk.id]) }
+            return (chunk, error == nil ? false : nil)
+          }
+        }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+      let reopened = try StoreHarness(system.afterPowerCut(random)).open()
+      for (chunk, isThere) in told {
+        let error = await failure { try await readAll(chunk.id, from: reopened) }
+        switch isThere {
+        case true: #expect(error == nil, "seed \(seed)")
+        case false: #expect(error == .missing, "seed \(seed)")
+        default: #expect(error == nil || error == .missing, "seed \(seed)")
+        }
+        if error == nil {
+          #expect(try await readAll(chunk.id, from: reopened) == chunk.bytes, "seed \(seed)")
+        }
+      }
+    }
+  }
+
   @Test("without the sync of the index nothing is lost: the volumes are read instead")
   func indexSync() async throws {
     for seed in UInt64(1)...10 {

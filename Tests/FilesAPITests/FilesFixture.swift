@@ -105,12 +105,3 @@ final class HealthSwitch: Sendable {
   var value: ServiceHealth { state.withLock { $0 } }
   func set(_ value: ServiceHealth) { state.withLock { $0 = value } }
 }
-
-/// Waits until a condition that other threads make true holds.
-func eventually(_ condition: () -> Bool) async throws {
-  let end = ContinuousClock.now + .seconds(20)
-  while !condition() {
-    try #require(ContinuousClock.now < end, "the condition never came true")
-    try await Task.sleep(for: .milliseconds(2))
-  }
-}

@@ -42,19 +42,25 @@ struct Measurements {
     let bucket = try await fixture.bucket()
     let (tasks, each) = (32, 1000)
     let sealed = fixture.random.bytes(4112)
-    func put(_ prefix: Int) async throws {
+    let wrappedKey = fixture.random.bytes(60)
+    let checksum = fixture.random.bytes(8)
+    let attributes = ObjectAttributes(
+      headers: [.init(name: "content-type", value: "application/octet-stream")])
+    func put() async throws {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for task in 0..<tasks {
           group.addTask {
             for index in 0..<each {
-              var commit = fixture.inlineCommit(
-                bucket, key((index * 7919 % each) * tasks + task + prefix), size: 0,
-                etag: "0123456789abcdef0123456789abcdef")
-              commit.content = .inline(
-                InlineData(
-                  extent: ExtentID(high: 1, low: 2), wrappedKey: Array(sealed[..<60]),
-                  transform: 0, sealed: sealed))
-              commit.size = 4096
+              let commit = ObjectCommit(
+                bucket: bucket.id, key: key((index * 7919 % each) * tasks + task),
+                version: fixture.opaqueID(),
+                content: .inline(
+                  InlineData(
+                    extent: ExtentID(high: 1, low: 2), wrappedKey: wrappedKey, transform: 0,
+                    sealed: sealed)),
+                size: 4096, etag: "0123456789abcdef0123456789abcdef", attributes: attributes,
+                checksum: StoredChecksum(algorithm: 3, isComposite: false, value: checksum),
+                storageClass: "STANDARD", owner: Fixture.owner, condition: .none)
               _ = try await fixture.store.commit(commit)
             }
           }
@@ -65,7 +71,7 @@ struct Measurements {
     for round in ["new keys", "replaced keys"] {
       let before = fixture.metadata.driver.commits
       let begun = start
-      try await put(0)
+      try await put()
       report("inline commit, \(round)", count: tasks * each, from: begun)
       let after = fixture.metadata.driver.commits
       print(
@@ -171,5 +177,74 @@ extension Fixture {
         }
       }
     }
+  }
+}
+
+extension Measurements {
+  @Test("Complete of 10,000 parts, and replacing what it made")
+  func complete() async throws {
+    let fixture = try await Fixture()
+    let bucket = try await fixture.bucket()
+    let key = [UInt8](key: "large")
+    for round in 0..<2 {
+      let upload = try await fixture.store.createUpload(
+        MultipartUpload(
+          id: fixture.opaqueID(), bucket: bucket.id, key: key, initiated: fixture.clock.now,
+          owner: Fixture.owner, attributes: ObjectAttributes(), storageClass: "STANDARD",
+          checksumAlgorithm: 0, checksumIsComposite: false))
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for task in 0..<100 {
+          group.addTask {
+            for index in 0..<100 {
+              let extent = fixture.extent(5 << 20)
+              _ = try await fixture.store.commitPart(
+                UploadedPart(
+                  number: task * 100 + index + 1, size: 5 << 20, etag: "e",
+                  lastModified: fixture.clock.now, checksum: nil, extent: extent.id),
+                extent: extent, upload: upload.id)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+      let parts = try await fixture.store.parts(of: upload.id, after: 0, limit: 10_000)
+      #expect(parts.count == 10_000)
+      let begun = start
+      let made = try await fixture.store.complete(
+        UploadCompletion(
+          upload: upload.id, bucket: bucket.id, key: key, parts: parts,
+          version: fixture.opaqueID(), etag: "x-10000", checksum: nil, condition: .none))
+      report("complete of 10,000 parts, round \(round)", count: 1, from: begun)
+      let ranges = start
+      for index in 0..<10_000 {
+        let offset = Int64(index) * (5 << 20) + 7
+        let links = try await fixture.store.extents(of: made.number, in: offset..<offset + 1)
+        #expect(links.count == 1)
+      }
+      report("extents of one range of 10,000 parts", count: 10_000, from: ranges)
+    }
+    let begun = start
+    _ = try await fixture.store.delete(
+      bucket: bucket.id, key: key, versionID: nil, condition: .none)
+    report("delete of 10,000 parts", count: 1, from: begun)
+    await fixture.metadata.close()
+  }
+
+  @Test("a list of 1000 keys among 100,000 deleted ones")
+  func deleted() async throws {
+    let fixture = try await Fixture()
+    let bucket = try await fixture.bucket()
+    try await fixture.insertHeads(bucket, count: 100_000) { self.key($0) }
+    let kill = SQLStatement("UPDATE objects SET live = 0 WHERE version % 100 <> 0")
+    try await fixture.metadata.driver.write(cost: 1) { session in
+      _ = try await session.run(kill, [])
+    }
+    let begun = start
+    for _ in 0..<10 {
+      let page = try await fixture.store.list(ListRequest(bucket: bucket.id, limit: 1000))
+      #expect(page.rows.count == 1000)
+    }
+    report("each live key between 99 deleted", count: 10_000, from: begun)
+    await fixture.metadata.close()
   }
 }

@@ -1,4 +1,5 @@
 """The server killed at every named step and at random moments, and started again."""
+import concurrent.futures
 import random
 import subprocess
 import time
@@ -6,39 +7,38 @@ import time
 import pytest
 
 from conftest import boto_client
-from support.server import binary
+from support.server import Server, binary
 from support.storm import Ended, Storm, list_keys
 
 # Deleted chunks are removed at once, so that leftovers can be told from what still waits.
 QUICK = {"GC_DELAY_SECONDS": "0"}
 
 
-def crash_steps():
-    """The steps that this build can be killed at."""
+STEPS = [
+    "put.chunks-written", "put.committed", "part.chunks-written", "part.committed",
+    "complete.before-commit", "complete.committed", "delete.before-commit", "delete.committed",
+    "cleanup.chunks-deleted", "cleanup.confirmed", "repair.chunk-written", "put.first-stripe"]
+# Work of requests is killed at its first and at a later occurrence, background work at its first.
+CASES = [(step, 1) for step in STEPS] + [
+    (step, 3) for step in STEPS if not step.startswith(("cleanup", "repair"))]
+
+
+def test_every_step_of_this_build_is_among_these():
     done = subprocess.run([binary(), "crash-steps"], capture_output=True, text=True)
     assert done.returncode == 0, "a debug build is needed: `s3storage crash-steps` failed"
-    return done.stdout.split()
+    assert sorted(done.stdout.split()) == sorted(STEPS)
 
 
-def pytest_generate_tests(metafunc):
-    if "crash_step" in metafunc.fixturenames:
-        try:
-            steps = crash_steps()
-        except AssertionError:
-            steps = ["none: this build has no crash steps"]
-        metafunc.parametrize("crash_step", steps)
-
-
-def await_no_chunks(server, timeout=20):
+def await_no_chunks(server, timeout=40):
     """Waits until nothing of deleted objects is left in the stores."""
     deadline = time.monotonic() + timeout
-    while left := chunk_files(server):
-        assert time.monotonic() < deadline, f"left behind: {sorted(left)[:10]}"
-        time.sleep(0.1)
-
-
-def chunk_files(server):
-    return server.files("stores/*/chunks/**/*")
+    while True:
+        status = server.admin("status", "--json")
+        left = server.files(), status["counts"]["extents"], status["counts"]["tombstones"]
+        if left == (set(), 0, 0) and status["chunks"] == 0:
+            return
+        assert time.monotonic() < deadline, f"left behind: {left}, {status['chunks']} chunks"
+        time.sleep(0.3)
 
 
 def check_after_crash(server, storm):
@@ -67,35 +67,62 @@ def one_of_each(writer, key):
     writer.put(key)
 
 
-@pytest.mark.parametrize("occurrence", [1, 3])
-def test_a_kill_at_each_step_loses_nothing_and_leaves_nothing(make_server, crash_step, occurrence):
-    assert not crash_step.startswith("none"), crash_step
-    server = make_server(environment=QUICK)
+def lose_a_chunk(server):
+    """Work for the repair."""
+    (server.data_dir / sorted(server.files())[0]).unlink()
+    server.admin("scrub", check=False)
+
+
+def kill_at(server, step, occurrence):
+    """One server killed at one step, and everything checked after it."""
     server.start()
     assert server.s3("PUT", "/bucket").status == 200
     assert server.stop() == 0
-    storm = Storm(server, "bucket", crash_step, writers=1)
+    storm = Storm(server, "bucket", step, writers=1)
     writer = storm.writers[0]
-    server.start(S3STORAGE_CRASH_AT=f"{crash_step}:{occurrence}")
+    server.start(S3STORAGE_CRASH_AT=f"{step}:{occurrence}")
     try:
-        for index in range(12):
+        for index in range(3):
             one_of_each(writer, f"k{index}")
-            if index == 2:
-                # Steps of clean-up and other background work come by themselves.
-                time.sleep(1)
-            if server.process.poll() is not None:
-                raise Ended
+        if step.startswith("repair"):
+            lose_a_chunk(server)
     except Ended:
         pass
-    deadline = time.monotonic() + 15
-    while server.process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert server.process.poll() == -9, f"{crash_step} was never reached: {writer.refusals}"
+    try:
+        server.process.wait(30)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"{step} was never reached: {writer.refusals}") from None
+    assert server.process.returncode == -9, server.log()[-2000:]
     server.start()
     check_after_crash(server, storm)
 
 
-@pytest.mark.parametrize("round_", range(4))
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """All cases side by side, since most of their time is spent waiting for background work."""
+    directory = tmp_path_factory.mktemp("steps")
+
+    def run(case):
+        server = Server(directory / f"{case[0]}-{case[1]}", environment=QUICK)
+        try:
+            kill_at(server, *case)
+        except AssertionError as error:
+            return error
+        finally:
+            server.discard()
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(len(CASES)) as pool:
+        return dict(zip(CASES, pool.map(run, CASES)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}")
+def test_a_kill_at_each_step_loses_nothing_and_leaves_nothing(outcomes, case):
+    if outcomes[case] is not None:
+        raise outcomes[case]
+
+
+@pytest.mark.parametrize("round_", range(3))
 def test_kills_at_random_moments_of_a_storm(make_server, round_):
     seed = random.randrange(1 << 32)
     print("seed", seed)

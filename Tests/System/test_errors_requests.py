@@ -1,6 +1,7 @@
 """Requests that are wrong: a defined answer, and nothing stored."""
 import base64
 import hashlib
+import urllib.parse
 
 import pytest
 
@@ -42,7 +43,18 @@ def test_a_path_is_decoded_once_and_never_resolved(server, bucket, target, key):
     assert [e.text for e in listed.xml.iter("Key")] == [key]
 
 
-@pytest.mark.parametrize("target", ["/a%00b", "/%00", "/a%ff%fe", "/%c0%af", "/%ed%a0%80"])
+@pytest.mark.parametrize("key", ["a\0b", "\0", "\x01\x1f", "\ufffe", "\x7f"])
+def test_characters_that_xml_has_not_are_shown_encoded(server, bucket, key):
+    """They are legal in keys; lists show them where they are asked to encode them."""
+    put = server.s3("PUT", f"/{bucket}/{encode(key)}", body=b"x")
+    assert put.status == 200, put
+    assert server.s3("GET", f"/{bucket}/{encode(key)}").body == b"x"
+    listed = server.s3("GET", f"/{bucket}?list-type=2&encoding-type=url")
+    assert [urllib.parse.unquote(e.text) for e in listed.xml.iter("Key")] == [key]
+    assert server.s3("GET", f"/{bucket}?list-type=2").status == 200
+
+
+@pytest.mark.parametrize("target", ["/a%ff%fe", "/%c0%af", "/%ed%a0%80"])
 def test_keys_that_are_no_text_are_refused(server, bucket, target):
     answer = server.s3("PUT", f"/{bucket}{target}", body=b"x")
     assert answer.status == 400 and answer.code in ("InvalidArgument", "InvalidURI"), answer
@@ -76,7 +88,7 @@ def test_names_that_are_no_bucket_names(server, name):
 # Numbers and parameters
 
 @pytest.mark.parametrize("query", [
-    "list-type=2&max-keys=-1", "list-type=2&max-keys=x", "list-type=2&max-keys=",
+    "list-type=2&max-keys=-1", "list-type=2&max-keys=x",
     "list-type=2&max-keys=99999999999999999999999", "list-type=2&max-keys=1.5",
     "max-keys=-1", "uploads&max-uploads=-1", "uploads&max-uploads=x",
     "list-type=2&encoding-type=base64", "list-type=2&continuation-token=",
@@ -86,7 +98,7 @@ def test_wrong_parameters_of_lists(server, bucket, query):
 
 
 @pytest.mark.parametrize("number", [
-    "0", "-1", "10001", "x", "", "1.0", "99999999999999999999", "0x1", "%31%00"])
+    "0", "-1", "10001", "x", "", "1.0", "99999999999999999999", "0x1"])
 def test_wrong_part_numbers(server, bucket, number):
     made = server.s3("POST", f"/{bucket}/k?uploads")
     upload = made.xml.findtext("UploadId")
@@ -141,8 +153,11 @@ def delete_many(server, bucket, document, **headers):
 def test_documents_that_are_no_delete(server, bucket, document):
     server.s3("PUT", f"/{bucket}/k", body=b"kept")
     answer = delete_many(server, bucket, document)
-    assert answer.status == 400, answer
-    assert answer.code in ("MalformedXML", "MissingRequestBodyError", "UserKeyMustBeSpecified")
+    if document == b"<Delete><Object><Key/></Object></Delete>":
+        assert answer.status == 200 and answer.xml.findtext("Error/Code") == "UserKeyMustBeSpecified"
+    else:
+        assert answer.status == 400, answer
+        assert answer.code in ("MalformedXML", "MissingRequestBodyError")
     assert server.s3("GET", f"/{bucket}/k").body == b"kept"
 
 

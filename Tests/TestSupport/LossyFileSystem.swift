@@ -59,6 +59,11 @@ public final class LossyFileSystem: FileSystem {
     state.withLock { $0.faults = [] }
   }
 
+  /// From now on a write that meets a fault reaches the disk all the same.
+  public func leaveFailedWrites() {
+    state.withLock { $0.leavesFailedWrites = true }
+  }
+
   /// Sets the size of the disk.
   public func setCapacity(_ bytes: Int) {
     state.withLock { $0.capacity = bytes }
@@ -138,12 +143,14 @@ public final class LossyFileSystem: FileSystem {
     }
   }
 
+  /// Opens or creates a file.
   public func open(_ path: DiskPath, _ mode: FileMode) throws(DiskError) -> any FileHandle {
     try perform { state throws(DiskError) in
       try state.open(path, mode)
     }.map { LossyFile(system: self, node: $0, path: path, isDirect: mode.isDirect) }.get()
   }
 
+  /// Makes one directory.
   public func makeDirectory(_ path: DiskPath) throws(DiskError) {
     try perform { state throws(DiskError) in
       let (parent, name, node) = try state.find(path)
@@ -154,6 +161,7 @@ public final class LossyFileSystem: FileSystem {
     }.get()
   }
 
+  /// Makes the entries of a directory durable.
   public func syncDirectory(_ path: DiskPath) throws(DiskError) {
     try perform { [ignoresSync] state throws(DiskError) in
       let node = try state.existing(path, .syncDirectory)
@@ -166,6 +174,7 @@ public final class LossyFileSystem: FileSystem {
     }.get()
   }
 
+  /// The entries of a directory.
   public func list(_ path: DiskPath) throws(DiskError) -> [DirectoryEntry] {
     try perform { state throws(DiskError) in
       let node = try state.existing(path, .list)
@@ -176,6 +185,7 @@ public final class LossyFileSystem: FileSystem {
     }.get()
   }
 
+  /// Gives a file another name.
   public func rename(_ path: DiskPath, to target: DiskPath) throws(DiskError) {
     try perform { state throws(DiskError) in
       let (parent, name, node) = try state.find(path)
@@ -188,6 +198,7 @@ public final class LossyFileSystem: FileSystem {
     }.get()
   }
 
+  /// Removes the name of a file.
   public func delete(_ path: DiskPath) throws(DiskError) {
     try perform { state throws(DiskError) in
       let (parent, name, node) = try state.find(path)
@@ -197,6 +208,7 @@ public final class LossyFileSystem: FileSystem {
     }.get()
   }
 
+  /// What is known of a file or directory.
   public func status(_ path: DiskPath) throws(DiskError) -> FileStatus {
     try perform { state throws(DiskError) in
       let node = try state.existing(path, .status)
@@ -205,6 +217,7 @@ public final class LossyFileSystem: FileSystem {
     }.get()
   }
 
+  /// The space of the disk.
   public func space(_ path: DiskPath) throws(DiskError) -> SpaceStatus {
     try perform { state throws(DiskError) in
       _ = try state.existing(path, .space)

@@ -28,6 +28,7 @@ struct LossyState: Sendable {
   var nodes: [Int: Node] = [0: Node(isDirectory: true, linkCount: 1)]
   var nextNode = 1
   var isReadOnly = false
+  var leavesFailedWrites = false
   var isOff = false
   var changesLeft: Int?
   var changeCount = 0
@@ -134,7 +135,14 @@ struct LossyState: Sendable {
   mutating func write(_ bytes: [UInt8], to node: Int, at offset: Int, _ path: DiskPath)
     throws(DiskError)
   {
-    try change(.write, path)
+    do throws(DiskError) {
+      try change(.write, path)
+    } catch {
+      if leavesFailedWrites, !isOff {
+        store(bytes, to: node, at: offset)
+      }
+      throw error
+    }
     let size = nodes[node]?.current.count ?? 0
     let growth = max(0, offset + bytes.count - size)
     if growth > 0, usedBytes + growth > capacity {

@@ -70,7 +70,6 @@ public final class SQLiteDriver: SQLDriver {
     path: String, clock: any WallClock, pool: ThreadPool, options: SQLiteOptions, log: Log
   ) throws -> SQLiteDriver {
     let file = try DatabaseFile(path: path)
-    let isNew = !DatabaseFile.exists(path)
     var settings = Connection.Options(cacheKibibytes: options.writerCacheKibibytes)
     settings.fileSystem = options.fileSystem
     let connection = try Connection(path: path, mode: .readWrite, options: settings)
@@ -80,15 +79,19 @@ public final class SQLiteDriver: SQLDriver {
     try connection.execute("PRAGMA foreign_keys=ON")
     try connection.useWriteAheadLog(
       synchronous: options.synchronous, sizeLimit: Int64(options.checkpointPages) * 4 * 4096)
-    if isNew { try DatabaseFile.syncDirectory(of: path) }
+    // The file's own name, and that of the journal which the switch to a log made and removed: one
+    // that came back after a power cut would roll the database back to nothing.
+    try DatabaseFile.syncDirectory(of: path)
     let line = SQLiteWriter.Line()
     let writer = SQLiteWriter(
       line: line, file: file, connection: connection, clock: clock, options: options, log: log)
-    guard let thread = SerialThread({ writer.work() }) else {
+    guard let thread = SerialThread(name: "metadata-writer", { writer.work() }) else {
       throw MetadataError.unavailable("no thread for the metadata database")
     }
-    return SQLiteDriver(
+    let driver = SQLiteDriver(
       path: path, line: line, thread: thread, clock: clock, pool: pool, options: options)
+    line.whenIdle.withLock { $0 = { [weak driver] in driver?.releaseMemory() } }
+    return driver
   }
 
   /// Finishes what is in line, closes the file and gives it free. What is asked for later fails
@@ -106,6 +109,9 @@ public final class SQLiteDriver: SQLDriver {
   public var commits: (transactions: Int, mutations: Int) {
     line.counters.withLock { ($0.batches, $0.mutations) }
   }
+
+  /// Mutations that wait for the writer now.
+  public var waiting: Int { line.queue.count }
 
   // MARK: - SQLDriver
 
@@ -156,6 +162,18 @@ public final class SQLiteDriver: SQLDriver {
     settings.fileSystem = options.fileSystem
     let connection = try Connection(path: path, mode: .readOnly, options: settings)
     return Reader(SQLiteSession(connection, clock: clock))
+  }
+
+  /// Gives back the page caches of the connections that nobody reads from now.
+  private func releaseMemory() {
+    let idle = readers.withLock { readers in
+      defer { readers.idle = [] }
+      return readers.idle
+    }
+    for reader in idle {
+      reader.session.connection.releaseMemory()
+      putBack(reader)
+    }
   }
 
   private func putBack(_ reader: Reader) {

@@ -3,9 +3,11 @@ public import SQLite
 /// How a metadata database in one file is run.
 public struct SQLiteOptions: Sendable {
   /// Kibibytes of page cache of the connection that writes.
-  public var writerCacheKibibytes = 4096
+  ///
+  /// Caches fill up as they are used and are given back when the writer has been idle for a while.
+  public var writerCacheKibibytes = 8192
   /// Kibibytes of page cache of each connection that reads.
-  public var readerCacheKibibytes = 2048
+  public var readerCacheKibibytes = 8192
   /// Mutations of one transaction at most.
   public var batchLimit = 256
   /// Bytes that the mutations of one transaction write at most, about.

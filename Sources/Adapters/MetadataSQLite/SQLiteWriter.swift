@@ -30,6 +30,8 @@ final class SQLiteWriter: @unchecked Sendable {
   final class Line: Sendable {
     let queue = WorkQueue<Work>()
     let counters = Mutex(Counters())
+    /// Called on the thread when there was nothing to do for a while.
+    let whenIdle = Mutex<(@Sendable () -> Void)?>(nil)
   }
 
   let line: Line
@@ -207,6 +209,7 @@ extension SQLiteWriter {
     guard fenceReason == nil, !isLogCut else { return }
     checkpoint(.truncate, patience: 0)
     connection.releaseMemory()
+    line.whenIdle.withLock { $0 }?()
   }
 
   private func checkpoint(_ mode: Connection.Checkpoint, patience: Int32) {

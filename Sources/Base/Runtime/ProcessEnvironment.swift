@@ -25,9 +25,9 @@ public enum ProcessEnvironment {
     return result
   }
 
-  /// Leaves signals to `nextSignal`. Called first of all, before any thread is made.
-  public static func blockSignals() {
-    platform_hold_signals()
+  /// Leaves signals to `nextSignal`. Called first of all.
+  public static func holdSignals() {
+    precondition(platform_hold_signals() == 0, "signals cannot be handled")
   }
 
   /// Waits for a signal; blocks the thread.

@@ -17,7 +17,7 @@ int platform_open(const char *path, int access, int direct) {
     default: errno = EINVAL; return -1;
   }
   if (direct) flags |= O_DIRECT;
-  return open(path, flags, 0640);
+  return open(path, flags, 0600);
 }
 
 int platform_set_buffered(int descriptor) {

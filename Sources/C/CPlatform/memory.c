@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1
 #include "platform_memory.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,27 +26,36 @@ void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas)
   mallopt(M_ARENA_MAX, arenas);
 }
 
-static void stop_signals(sigset_t *set) {
-  sigemptyset(set);
-  sigaddset(set, SIGTERM);
-  sigaddset(set, SIGINT);
-  sigaddset(set, SIGHUP);
+static int signal_pipe[2] = {-1, -1};
+
+static void note_signal(int number) {
+  int kept = errno;
+  unsigned char byte = (unsigned char)number;
+  ssize_t written = write(signal_pipe[1], &byte, 1);
+  (void)written;
+  errno = kept;
 }
 
-void platform_hold_signals(void) {
-  sigset_t set;
-  stop_signals(&set);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
+int platform_hold_signals(void) {
+  struct sigaction action = {0};
+  if (pipe2(signal_pipe, O_CLOEXEC) != 0) return -1;
+  /* A full pipe drops a signal rather than block a handler. */
+  if (fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK) != 0) return -1;
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_RESTART;
+  sigfillset(&action.sa_mask);
+  if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0 ||
+      sigaction(SIGHUP, &action, NULL) != 0)
+    return -1;
   signal(SIGPIPE, SIG_IGN);
+  return 0;
 }
 
 int platform_wait_signal(void) {
-  sigset_t set;
-  int number = 0;
-  stop_signals(&set);
-  while (sigwait(&set, &number) != 0) {
+  unsigned char byte = 0;
+  while (read(signal_pipe[0], &byte, 1) != 1) {
   }
-  return number;
+  return byte;
 }
 
 const char *platform_environment(int index) { return environ[index]; }

@@ -1,6 +1,7 @@
 #ifndef S3STORAGE_CSQLITE_SHIM_H
 #define S3STORAGE_CSQLITE_SHIM_H
 #include <sqlite3.h>
+#include <sys/prctl.h>
 
 // SQLITE_TRANSIENT is a cast that the importer does not see.
 static inline int csqlite_bind_bytes(sqlite3_stmt *statement, int index, const void *bytes,
@@ -22,6 +23,11 @@ static inline int csqlite_disable_memory_statistics(void) {
 // sqlite3_db_config is variadic.
 static inline int csqlite_set_flag(sqlite3 *database, int operation, int value) {
   return sqlite3_db_config(database, operation, value, (int *)0);
+}
+
+// prctl is variadic. Names the calling thread, for profiles.
+static inline void csqlite_name_thread(const char *name) {
+  prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0);
 }
 
 #endif

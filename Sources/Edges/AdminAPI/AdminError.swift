@@ -32,6 +32,8 @@ struct AdminError: Error, Hashable, Sendable {
     case let error as MetadataError: self.init(metadata: error)
     case EngineError.metadata(let error): self.init(metadata: error)
     case AccessError.invalidInput(let reason): self = .badRequest(reason)
+    case MasterKeyError.rotationUnfinished:
+      self.init(409, "conflict", "a rotation of the master key is not finished; else restart")
     case let error as HTTPTransferError:
       switch error {
       case .malformed(let reason): self = .badRequest("the body is malformed: \(reason)")

@@ -166,7 +166,19 @@ public protocol BackupReading: AnyObject, Sendable {
   func close()
 }
 
-/// Keeps the master key.
+/// Why the master key cannot be shown or changed.
+public enum MasterKeyError: Error, Hashable, Sendable {
+  /// A rotation runs, or ended without showing which key is in force; a restart finds that out.
+  case rotationUnfinished
+}
+
+/// Settings of the installation that the Admin API keeps in its metadata.
+public enum AdminSettings {
+  /// When the master key in force was exported, as text; empty when it was not.
+  public static let masterKeyExported = "master_key_exported"
+}
+
+/// Keeps the master key. Both functions throw `MasterKeyError`, or what metadata or disk throw.
 public protocol MasterKeyManaging: Sendable {
   /// The text of the master key file in force.
   func exportText() async throws -> String

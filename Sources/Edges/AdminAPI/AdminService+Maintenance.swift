@@ -82,7 +82,8 @@ extension AdminService {
   func exportMasterKey() async throws -> HTTPResponse {
     guard let manager = providers.masterKey else { throw AdminError.notProvided("master key") }
     let text = try await manager.exportText()
-    try await engine.metadata.setSetting(Self.exportSetting, Array(clock.now.iso8601.utf8))
+    try await engine.metadata.setSetting(
+      AdminSettings.masterKeyExported, Array(clock.now.iso8601.utf8))
     log.warning("the master key was exported")
     return AdminResponse.json(200, ["master_key": .string(text)])
   }
@@ -92,7 +93,7 @@ extension AdminService {
     guard let manager = providers.masterKey else { throw AdminError.notProvided("master key") }
     try call.allow([])
     // First, so that the reminder to export is never lost.
-    try await engine.metadata.setSetting(Self.exportSetting, [])
+    try await engine.metadata.setSetting(AdminSettings.masterKeyExported, [])
     try await manager.rotate()
     log.warning("the master key was rotated")
     return AdminResponse.json(200, ["rotated": true])

@@ -7,9 +7,6 @@ import ObjectEngine
 import Runtime
 
 extension AdminService {
-  /// The setting that tells when the master key in force was exported.
-  static let exportSetting = "master_key_exported"
-
   /// `GET status`.
   func status() async throws -> HTTPResponse {
     let engine = engine
@@ -18,7 +15,7 @@ extension AdminService {
       (id: store.id, device: devices[store.id] ?? store.id.description, health: health)
     }
     let counts = try await engine.metadata.counts()
-    let exported = try await engine.metadata.setting(Self.exportSetting)
+    let exported = try await engine.metadata.setting(AdminSettings.masterKeyExported)
     let perDevice = Dictionary(grouping: stores, by: \.device)
     let domain = FailureDomain(
       storesPerDevice: perDevice.values.map(\.count), scheme: engine.configuration.scheme)

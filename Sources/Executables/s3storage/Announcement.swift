@@ -5,7 +5,7 @@ import Runtime
 
 /// What a newcomer reads after the start.
 enum Announcement {
-  static func print(_ node: EmbeddedNode, _ server: HTTPServer, _ configuration: Configuration) {
+  static func show(_ node: EmbeddedNode, _ server: HTTPServer, _ configuration: Configuration) {
     let scheme = configuration["TLS_CERT"].isEmpty ? "http" : "https"
     let ports = server.addresses.map { Int($0.port) }
     var text = """

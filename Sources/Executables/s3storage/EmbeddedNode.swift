@@ -74,7 +74,7 @@ struct EmbeddedNode: Sendable {
     settings.scrubPeriod = days == 0 ? nil : .seconds(days * 86_400)
     settings.cleanupInterval = .seconds(configuration.number("CLEANUP_SECONDS"))
     settings.sessionIdle = .seconds(configuration.number("UPLOAD_SESSION_SECONDS"))
-    let pool = ThreadPool(name: "background", threadCount: 2)
+    let pool = ThreadPool(name: "background", threadCount: 4)
     return BackgroundWork(engine: engine, configuration: settings, pool: pool, log: log)
   }
 

@@ -5,7 +5,7 @@ import Runtime
 @main
 enum Main {
   static func main() async {
-    ProcessEnvironment.blockSignals()
+    ProcessEnvironment.holdSignals()
     ProcessEnvironment.tuneAllocator()
     exit(await CommandLineTool.run(Array(CommandLine.arguments.dropFirst())))
   }

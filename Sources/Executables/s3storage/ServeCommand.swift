@@ -36,7 +36,7 @@ enum ServeCommand {
   private static func serve(_ configuration: Configuration, _ log: Log) async throws {
     let node = try await EmbeddedNode.open(configuration, log: log)
     let server = try node.makeServer(configuration)
-    Announcement.print(node, server, configuration)
+    Announcement.show(node, server, configuration)
     let deadline = Duration.seconds(configuration.number("SHUTDOWN_SECONDS"))
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await node.runStores() }

@@ -51,7 +51,12 @@ public final class AccessControl: Sendable {
     }
     let digest = Self.bearerDigest(token)
     // An unknown key costs a comparison too.
-    let entry = try? await credential(String(token[..<colon]))
+    let entry: CredentialCache.Entry?
+    do {
+      entry = try await credential(String(token[..<colon]))
+    } catch is AccessError {
+      entry = nil
+    }
     let expected = entry?.key.bearerDigest ?? Self.bearerDigest("unknown")
     guard ConstantTime.equals(digest, expected), let entry else { throw AccessError.invalidKey }
     return Identity(user: entry.user, accessKeyID: entry.key.id)

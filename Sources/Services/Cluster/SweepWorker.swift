@@ -17,12 +17,12 @@ extension LocalChunkStore: EpochSweeping {}
 /// Deletes what writers that are gone left behind: chunks whose extent begins with a fenced epoch
 /// and is named by nothing.
 ///
-/// Such a writer can commit no more, so what is unnamed stays so. An epoch counts as swept only when
-/// every store was listed to its end; stores that are away are listed when they are back. The
-/// setting `SweepWorker.holdSetting`, when present, stops all of it: after a database was restored
-/// from a backup, chunks newer than it look unnamed and must not be touched.
+/// Such a writer can commit no more, so what is unnamed stays so. An epoch counts as swept only
+/// when every store was listed to its end; stores that are away are listed when they are back.
+/// The setting `SweepWorker.holdSetting` stops all of it: after a database was
+/// restored from a backup, chunks newer than it look unnamed and must not be touched.
 public final class SweepWorker: BackgroundWorker {
-  /// Present while nothing may be swept.
+  /// Nothing may be swept while this is there and not a single zero.
   public static let holdSetting = "hold_sweep"
   /// Chunks that one step looks at.
   static let pageSize = 512
@@ -59,7 +59,7 @@ public final class SweepWorker: BackgroundWorker {
   /// Looks at one page of one store.
   public func step() async throws -> StepOutcome {
     let metadata = engine.metadata
-    guard try await metadata.setting(Self.holdSetting) == nil else {
+    guard try await metadata.setting(Self.holdSetting) ?? [0] == [0] else {
       count.add(0, detail: "held")
       return .idle(nextAfter: interval)
     }

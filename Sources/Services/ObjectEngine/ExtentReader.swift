@@ -15,7 +15,10 @@ import Telemetry
 final class ExtentReader: Sendable {
   private struct State {
     var readers: [Int: any ChunkReader] = [:]
+    /// Chunks that give nothing, a bit for each.
     var failed: UInt32
+    /// Chunks whose failure was told already.
+    var reported: UInt32 = 0
     var isClosed = false
   }
 
@@ -143,8 +146,10 @@ final class ExtentReader: Sendable {
     guard state.withLock({ $0.failed & 1 << UInt32(truncatingIfNeeded: index) == 0 }) else {
       return false
     }
+    var isOpen = false
     do throws(ChunkStoreError) {
       let reader = try await reader(index)
+      isOpen = true
       let offset = stripe.chunkOffset
       try await reader.read(
         offset + part.lowerBound..<offset + part.upperBound, into: memory,
@@ -152,7 +157,9 @@ final class ExtentReader: Sendable {
       return true
     } catch {
       try Task.checkCancellation()
-      await fail(index, error)
+      // A bad block costs its stripe only: in other stripes the chunk may be the one that is needed.
+      let isBlock = if case .corrupt = error { isOpen } else { false }
+      await fail(index, error, isWhole: !isBlock)
       return false
     }
   }
@@ -182,11 +189,12 @@ final class ExtentReader: Sendable {
     return kept
   }
 
-  private func fail(_ index: Int, _ error: ChunkStoreError) async {
+  private func fail(_ index: Int, _ error: ChunkStoreError, isWhole: Bool) async {
     let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: index)
     let isNew = state.withLock { state in
-      defer { state.failed |= bit }
-      return state.failed & bit == 0 && !state.isClosed
+      defer { state.reported |= bit }
+      if isWhole { state.failed |= bit }
+      return state.reported & bit == 0 && !state.isClosed
     }
     guard isNew else { return }
     engine.log.warning(

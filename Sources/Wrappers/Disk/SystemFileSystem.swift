@@ -43,7 +43,7 @@ public struct SystemFileSystem: FileSystem {
 
   /// Makes one directory, for this user and group.
   public func makeDirectory(_ path: DiskPath) throws(DiskError) {
-    try SystemCall.retry(.makeDirectory, path) { unsafe mkdir(path.text, 0o750) }
+    try SystemCall.retry(.makeDirectory, path) { unsafe mkdir(path.text, 0o700) }
   }
 
   /// Makes the entries of a directory durable.

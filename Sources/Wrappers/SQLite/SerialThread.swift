@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 import Synchronization
 
@@ -5,21 +6,29 @@ import Synchronization
 @safe
 public final class SerialThread: Sendable {
   private final class Start: Sendable {
+    let name: String
     let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
   }
 
   private let thread: Mutex<pthread_t?>
 
   /// Starts a thread that runs `body`; nil when the system has no thread to give.
-  public init?(_ body: @escaping @Sendable () -> Void) {
-    let start = unsafe Unmanaged.passRetained(Start(body))
+  ///
+  /// `name`, at most 15 bytes, is what profiles call it.
+  public init?(name: String, _ body: @escaping @Sendable () -> Void) {
+    let start = unsafe Unmanaged.passRetained(Start(name, body))
     var started = pthread_t()
     let status = unsafe pthread_create(
       &started, nil,
       { argument in
         guard let argument = unsafe argument else { return nil }
-        unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
+        let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        unsafe csqlite_name_thread(start.name)
+        start.body()
         return nil
       }, start.toOpaque())
     guard status == 0 else {

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -24,21 +25,28 @@ def binary():
     return os.environ.get("S3STORAGE_BINARY", str(ROOT / ".build/debug/s3storage"))
 
 
+_given = set()
+_giving = threading.Lock()
+
+
 def free_ports(count):
-    """Ports that are free now, below the range that outgoing connections take theirs from."""
-    held = []
-    try:
-        while len(held) < count:
-            candidate = socket.socket()
-            try:
-                candidate.bind(("127.0.0.1", random.randrange(12000, 32000)))
-                held.append(candidate)
-            except OSError:
-                candidate.close()
-        return [c.getsockname()[1] for c in held]
-    finally:
-        for candidate in held:
-            candidate.close()
+    """Ports that are free now, below the range that outgoing connections take theirs from.
+
+    None is given twice, so that a server that is stopped can have its ports again.
+    """
+    found = []
+    with _giving:
+        while len(found) < count:
+            port = random.SystemRandom().randrange(12000, 32000)
+            with socket.socket() as candidate:
+                try:
+                    candidate.bind(("0.0.0.0", port))
+                except OSError:
+                    continue
+            if port not in _given:
+                _given.add(port)
+                found.append(port)
+    return found
 
 
 class Server:
@@ -156,10 +164,12 @@ class Server:
         fields = open(f"/proc/{self.pid}/stat").read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def files(self, pattern="stores/*/chunks/**/*"):
-        """Files of the data directory that match, as a set of paths relative to it."""
+    def files(self, *patterns):
+        """Files of the data directory as a set of paths relative to it; chunk files by default."""
+        patterns = patterns or ("stores/*/chunks/**/*", "stores/*/unfinished/**/*")
         return {
-            str(p.relative_to(self.data_dir)) for p in self.data_dir.glob(pattern) if p.is_file()}
+            str(p.relative_to(self.data_dir)) for pattern in patterns
+            for p in self.data_dir.glob(pattern) if p.is_file()}
 
     def metrics(self):
         """The samples of /metrics: name with labels → value."""

@@ -173,9 +173,10 @@ class Storm:
                     wrong.append((writer.path(key), f"{answer.status}, but the list differs"))
                 writer.settled[key] = found
             writer.open.clear()
-            for upload, (key, parts) in writer.uploads.items():
+            for upload, (key, parts) in list(writer.uploads.items()):
                 answer = server.s3("GET", writer.path(key) + f"?uploadId={upload}")
                 if answer.status == 404 and self.may_be_complete(writer, key, parts):
+                    del writer.uploads[upload]
                     continue
                 tags = {e.text for e in answer.xml.iter("ETag")}
                 missing = [number for number, tag, _ in parts if tag not in tags]

@@ -15,11 +15,11 @@ void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas)
 /* malloc_trim(3), which glibc declares in a header of its own that the module map leaves out. */
 void platform_trim_allocator(void);
 
-/* Blocks SIGTERM, SIGINT and SIGHUP for all threads made later, and ignores SIGPIPE; sigset_t and
-   its macros are awkward to import. Called first of all. */
-void platform_hold_signals(void);
+/* Takes SIGTERM, SIGINT and SIGHUP into a pipe and ignores SIGPIPE; 0 on success. Blocking them
+   would not do: the runtime's main thread suspends with an empty mask. Called first of all. */
+int platform_hold_signals(void);
 
-/* Waits for one of the blocked signals and returns its number. */
+/* Waits for one of the signals taken and returns its number. */
 int platform_wait_signal(void);
 
 /* environ(7): a global of unknown bound. Entry `index`, NULL behind the last. */

@@ -45,6 +45,11 @@ struct BatchBuilder: ~Copyable {
     append(RecordHeader(.start, batch: batch))
   }
 
+  /// A record that says nothing.
+  mutating func fill() {
+    append(RecordHeader(.pad, batch: batch))
+  }
+
   mutating func put(_ record: PutRecord) {
     let header = RecordHeader.chunk(
       record.header.id, scheme: record.header.scheme, trailerLength: record.trailer.count,
@@ -66,6 +71,7 @@ struct BatchBuilder: ~Copyable {
     if changesIndex { changes.append(.remove(id, target)) }
   }
 
+  /// Copies a record; where it was it is undone.
   mutating func rewrite(_ record: RewrittenRecord) {
     var header = record.header
     header.batch = batch
@@ -73,7 +79,9 @@ struct BatchBuilder: ~Copyable {
     append(header)
     buffer.copy(record.body, at: count)
     count += record.body.count
-    if header.kind == .chunk { changes.append(.set(header.id, entry)) }
+    guard header.kind == .chunk else { return }
+    changes.append(.set(header.id, entry))
+    delete(header.id, target: record.source, changesIndex: false)
   }
 
   /// Fills the last page; returns the length of the batch.

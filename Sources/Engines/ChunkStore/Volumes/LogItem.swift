@@ -13,6 +13,12 @@ enum LogItem: Sendable {
   /// Nothing: comes back when all before it is durable.
   case barrier
 
+  /// A chunk record that is dead and has no delete record yet.
+  struct Owed: Sendable {
+    var id: ChunkID
+    var target: RecordLocation
+  }
+
   /// What an item does once it is durable.
   struct Outcome: Sendable {
     /// Chunk records that are dead now.
@@ -25,7 +31,9 @@ enum LogItem: Sendable {
     // A chunk that replaces another one brings a delete record.
     case .put(let record): record.recordLength + RecordHeader.length
     case .delete(let ids): ids.count * RecordHeader.length
-    case .rewrite(let records): records.reduce(0) { $0 + $1.header.recordLength }
+    // So does one that moves.
+    case .rewrite(let records):
+      records.reduce(0) { $0 + $1.header.recordLength + RecordHeader.length }
     case .barrier: 0
     }
   }

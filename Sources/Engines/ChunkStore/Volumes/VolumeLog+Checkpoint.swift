@@ -1,9 +1,9 @@
 internal import Base
-internal import Synchronization
-internal import Telemetry
 internal import Disk
 internal import ISAL
 internal import Runtime
+internal import Synchronization
+internal import Telemetry
 
 /// The index on disk, so that opening a store need not read its volumes.
 ///
@@ -36,6 +36,8 @@ extension VolumeLog {
       let isDue = state.withLock { isCheckpointDue($0) || (always && $0.unsavedBytes > 0) }
       guard isDue else { return }
       try guardian.requireWritable()
+      // A checkpoint would hide from the next open what is owed.
+      while state.withLock({ !$0.owed.isEmpty }) { _ = try await submit(.barrier) }
       do throws(DiskError) { try saveCheckpoint() } catch { throw guardian.failure(error) }
     }
   }

@@ -1,11 +1,14 @@
 internal import Base
-internal import Synchronization
-internal import Telemetry
 internal import Disk
 internal import Runtime
+internal import Synchronization
+internal import Telemetry
 
 /// One batch: laid out, written, synced, and only then known to the index.
 extension VolumeLog {
+  /// Owed delete records that a batch takes along.
+  private static let owedPerBatch = 1024
+
   typealias CommitOutcome = Result<LogItem.Outcome, ChunkStoreError>
 
   /// Makes a batch durable. Only one call runs at a time.
@@ -15,7 +18,9 @@ extension VolumeLog {
       let isNeeded = items.contains { item in
         if case .barrier = item { false } else { true }
       }
-      guard isNeeded else { return items.map { _ in .success(LogItem.Outcome()) } }
+      guard isNeeded || state.withLock({ !$0.owed.isEmpty }) else {
+        return items.map { _ in .success(LogItem.Outcome()) }
+      }
       return try write(items).map { .success($0) }
     } catch {
       return items.map { _ in .failure(error) }
@@ -24,33 +29,54 @@ extension VolumeLog {
 
   private func write(_ items: [LogItem]) throws(ChunkStoreError) -> [LogItem.Outcome] {
     // Room for the records that begin a volume and end a page.
-    let bound = items.reduce(2 * AlignedBuffer.alignment) { $0 + $1.maximumLength }
-    let (writer, isNew) = try writer(forBatchOf: bound)
+    let owed = state.withLock { Array($0.owed.prefix(Self.owedPerBatch)) }
+    let bound = items.reduce(2 * AlignedBuffer.alignment + owed.count * RecordHeader.length) {
+      $0 + $1.maximumLength
+    }
+    let writer = try writer(forBatchOf: bound)
     let buffer = batchBuffer(bound)
     let batch = state.withLock { $0.nextBatch }
     var builder = BatchBuilder(
       buffer: buffer, store: store, volume: writer.number, base: writer.end, batch: batch)
-    if isNew { builder.start() }
+    if writer.isNew { builder.start() }
+    for record in owed where state.withLock({ $0.volumes[record.target.volume] != nil }) {
+      builder.delete(record.id, target: record.target, changesIndex: false)
+    }
     var outcomes: [LogItem.Outcome] = []
     for item in items { outcomes.append(lay(item, into: &builder)) }
-    if builder.count == 0 { return outcomes }
+    if builder.count == 0 {
+      state.withLock { $0.owed.removeFirst(owed.count) }
+      return outcomes
+    }
     let length = builder.finish()
+    try append(buffer, length, to: writer)
+    apply(builder.changes, writer: writer, length: length)
+    state.withLock { $0.owed.removeFirst(owed.count) }
+    return outcomes
+  }
+
+  /// Writes a batch at the end of a volume and makes it durable.
+  private func append(
+    _ buffer: AlignedBuffer, _ length: Int, to writer: Writer
+  ) throws(ChunkStoreError) {
     do throws(DiskError) {
       try unsafe buffer.withBytes(0..<length) { bytes throws(DiskError) in
         try unsafe writer.handle.write([bytes], at: writer.end)
       }
       try writer.handle.syncData()
-      if isNew { try fileSystem.syncDirectory(layout.volumes) }
+      if writer.isNew { try fileSystem.syncDirectory(layout.volumes) }
       if try writer.handle.status().linkCount == 0 {
         // Somebody removed the volume: its bytes are as good as lost.
         throw DiskError(.gone, .write, .volume)
       }
     } catch {
-      abandon(writer, isNew: isNew)
+      // The next batch takes the place of this one, and outranks what is left of it.
+      state.withLock { state in
+        state.nextBatch += 1
+        state.writer?.isDirty = true
+      }
       throw guardian.failure(error)
     }
-    apply(builder.changes, writer: writer, length: length)
-    return outcomes
   }
 
   /// Lays an item out according to the index before the batch.
@@ -86,26 +112,38 @@ extension VolumeLog {
   }
 
   /// The volume that takes a batch of at most `bound` bytes.
-  private func writer(
-    forBatchOf bound: Int
-  ) throws(ChunkStoreError) -> (writer: Writer, isNew: Bool) {
-    let (current, number) = state.withLock { state -> (Writer?, UInt32) in
-      if let writer = state.writer, writer.end + bound <= options.volumeSize {
-        return (writer, 0)
-      }
-      state.writer = nil
-      let number = state.nextVolume
-      state.nextVolume &+= 1
-      return (nil, number)
+  private func writer(forBatchOf bound: Int) throws(ChunkStoreError) -> Writer {
+    if let writer = state.withLock({ $0.writer }) {
+      if writer.end + bound <= options.volumeSize || writer.isNew { return writer }
+      // Nothing may follow, in another volume, what a failed write has left here.
+      if writer.isDirty { try bury(writer) }
     }
-    if let current { return (current, false) }
+    let number = state.withLock { state in
+      state.writer = nil
+      defer { state.nextVolume &+= 1 }
+      return state.nextVolume
+    }
     do {
       let handle = try fileSystem.open(
         layout.volume(number), FileMode(.create, isDirect: true))
-      return (Writer(number: number, handle: handle, end: 0), true)
+      let writer = Writer(number: number, handle: handle, end: 0, isNew: true)
+      state.withLock { $0.writer = writer }
+      return writer
     } catch {
       throw guardian.failure(error)
     }
+  }
+
+  /// Puts an empty batch in the place of one whose write failed.
+  private func bury(_ writer: Writer) throws(ChunkStoreError) {
+    let buffer = batchBuffer(AlignedBuffer.alignment)
+    var builder = BatchBuilder(
+      buffer: buffer, store: store, volume: writer.number, base: writer.end,
+      batch: state.withLock { $0.nextBatch })
+    builder.fill()
+    let length = builder.finish()
+    try append(buffer, length, to: writer)
+    apply([], writer: writer, length: length)
   }
 
   private func batchBuffer(_ bound: Int) -> AlignedBuffer {
@@ -118,19 +156,14 @@ extension VolumeLog {
     return buffer
   }
 
-  /// Nothing more is appended behind bytes of unknown state: the volume ends where it was.
-  private func abandon(_ writer: Writer, isNew: Bool) {
-    state.withLock { $0.writer = nil }
-    // A volume that never had a record is of no use.
-    if isNew { try? fileSystem.delete(layout.volume(writer.number)) }
-  }
-
   private func apply(_ changes: [BatchBuilder.Change], writer: Writer, length: Int) {
     let isDue = state.withLock { state in
       state.nextBatch += 1
       state.unsavedBytes += length
       var writer = writer
       writer.end += length
+      writer.isNew = false
+      writer.isDirty = false
       state.writer = writer
       state.volumes[writer.number, default: Volume(end: 0)].end = writer.end
       state.volumes[writer.number]?.lastBatch = writer.end - length

@@ -1,8 +1,8 @@
 internal import Base
-internal import Synchronization
-internal import Telemetry
 internal import Disk
 internal import Runtime
+internal import Synchronization
+internal import Telemetry
 
 /// Housekeeping: holes for dead records, and fewer volumes for the live ones.
 extension VolumeLog {
@@ -89,6 +89,7 @@ extension VolumeLog {
           state.withLock { $0.volumes[candidate]?.isPinned = true }
           continue
         }
+        try settle(candidate)
       } catch {
         throw guardian.failure(error)
       }

@@ -1,7 +1,7 @@
 internal import Base
+internal import Disk
 internal import Synchronization
 internal import Telemetry
-internal import Disk
 
 /// Makes the index of what the volumes say.
 extension VolumeLog {
@@ -55,31 +55,67 @@ extension VolumeLog {
   ) throws(DiskError) -> Bool {
     var scanner = VolumeScanner(
       handle: handle, store: store, volume: volume, from: start, to: size)
-    var batch: [VolumeScanner.Found] = []
+    var held: [VolumeScanner.Found] = []
     var foundAny = false
     while let found = try scanner.next() {
       foundAny = true
-      if let first = batch.first, first.header.batch != found.header.batch {
-        // A later batch was begun only after this one had been synced.
-        apply(batch, volume: volume, &superseded)
-        batch = []
+      if Self.proves(found, held) {
+        apply(held, volume: volume, &superseded)
+        held = []
       }
-      batch.append(found)
+      held.append(found)
     }
-    let whole = try intact(batch, &scanner)
+    let whole = try close(held, volume: volume, &scanner)
     apply(whole, volume: volume, &superseded)
-    if let first = batch.first {
-      state.withLock { $0.volumes[volume]?.lastBatch = first.offset }
+    return foundAny
+  }
+
+  /// Whether a record shows that those before it were synced: a batch is begun only then.
+  ///
+  /// Where a write failed, the next batch takes its place, with a higher number: of the failed one
+  /// only records that are not the first of a batch can be left, behind the last batch.
+  private static func proves(
+    _ found: VolumeScanner.Found, _ held: [VolumeScanner.Found]
+  ) -> Bool {
+    guard found.header.isFirst else { return false }
+    return held.first.map { $0.header.batch < found.header.batch } ?? false
+  }
+
+  /// Notes where the last batch of a volume lies and ends; returns the records of it that count.
+  private func close(
+    _ batch: [VolumeScanner.Found], volume: UInt32, _ scanner: inout VolumeScanner
+  ) throws(DiskError) -> [VolumeScanner.Found] {
+    guard let first = batch.first else { return [] }
+    let whole = try intact(batch, &scanner)
+    let end = whole.last?.end ?? first.offset
+    state.withLock { state in
+      state.volumes[volume]?.lastBatch = first.offset
+      // Compaction must not take for records what was dropped.
+      if whole.count < batch.count { state.volumes[volume]?.end = end }
     }
-    let kept = whole.last?.end ?? batch.first?.offset
-    if whole.count < batch.count, let kept {
+    if whole.count < batch.count {
       log.warning(
         "a batch was not complete when the store stopped",
         [("volume", "\(volume)"), ("records", "\(batch.count - whole.count)")])
-      // Compaction must not take what was dropped for records.
-      state.withLock { $0.volumes[volume]?.end = ByteCount.roundUp(kept, to: 64) }
     }
-    return foundAny
+    return whole
+  }
+
+  /// Finds out where the last batch of a volume lies and what of it counts, unless that is known:
+  /// a volume that a checkpoint covers is not read when the store is opened.
+  func settle(_ volume: UInt32) throws(DiskError) {
+    let known = state.withLock { $0.volumes[volume] }
+    guard let known, known.lastBatch == nil else { return }
+    // Headers prove their own place, so that reading may begin anywhere.
+    let start = max(0, known.end - 2 * Self.maximumBatchLength) / 4096 * 4096
+    var scanner = VolumeScanner(
+      handle: try handles.open(volume), store: store, volume: volume, from: start, to: known.end)
+    var held: [VolumeScanner.Found] = []
+    while let found = try scanner.next() {
+      if Self.proves(found, held) { held = [] }
+      held.append(found)
+    }
+    _ = try close(held, volume: volume, &scanner)
   }
 
   /// The records of the last batch of a volume up to the first that did not reach the disk whole.
@@ -91,7 +127,9 @@ extension VolumeLog {
     guard let first = batch.first, first.header.isFirst else { return [] }
     var result: [VolumeScanner.Found] = []
     for found in batch {
-      if found.followsGap && found.offset != first.offset { break }
+      guard found.header.batch == first.header.batch,
+        !found.followsGap || found.offset == first.offset
+      else { break }
       if found.header.kind == .chunk {
         guard isIntact(found.header, body: try scanner.body(of: found)) else { break }
       }
@@ -138,26 +176,26 @@ extension VolumeLog {
     }
   }
 
-  /// Writes the delete records that a crash in the middle of a compaction left unwritten.
+  /// Writes the delete records that a torn batch has left out; those that cannot be written now
+  /// stay owed.
   private func undo(_ superseded: Superseded) {
     let ordered = superseded.sorted {
       ($0.key.volume, $0.key.offset) < ($1.key.volume, $1.key.offset)
     }
-    let records = ordered.compactMap { location, id -> RewrittenRecord? in
-      // A checkpoint may be newer than the records read behind it: then this is the live one.
-      guard entry(id)?.location != location else { return nil }
-      return RewrittenRecord(
-        header: .delete(id, target: location, batch: 0), source: location, body: [])
+    // A checkpoint may be newer than the records read behind it: then this is the live one.
+    let owed = ordered.filter { entry($0.value)?.location != $0.key }
+      .map { LogItem.Owed(id: $0.value, target: $0.key) }
+    state.withLock { $0.owed = owed }
+    if case .failure(let error)? = payOwed() {
+      log.warning("superseded records stay for now", [("reason", "\(error)")])
     }
-    var rest = records[...]
-    while !rest.isEmpty {
-      let part = Array(rest.prefix(2048))
-      rest = rest.dropFirst(2048)
-      // When this fails, the next open finds the same records again.
-      if case .failure(let error)? = flush([.rewrite(part)]).first {
-        log.warning("superseded records stay", [("reason", "\(error)")])
-        return
-      }
+  }
+
+  /// Writes batches until nothing is owed; called only while nothing else is flushed.
+  private func payOwed() -> CommitOutcome? {
+    while state.withLock({ !$0.owed.isEmpty }) {
+      if case .failure(let error)? = flush([.barrier]).first { return .failure(error) }
     }
+    return nil
   }
 }

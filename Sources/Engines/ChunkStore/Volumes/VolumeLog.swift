@@ -10,9 +10,9 @@ internal import Telemetry
 /// their order is the truth: the index follows it, and a checkpoint of it only saves reading them.
 ///
 /// For every chunk record in an existing volume that is not live there is a delete record that
-/// names its place, or its volume is being compacted and about to go. A delete record is dropped
-/// only when the volume it names is gone for good. So no order of volumes that vanish brings a
-/// deleted chunk back.
+/// names its place: what replaces, moves or deletes a chunk writes it in the same batch. A delete
+/// record is dropped only when the volume it names is gone for good. So no order in which volumes
+/// go or records become holes brings a deleted chunk back.
 final class VolumeLog: Sendable {
   /// One volume.
   struct Volume: Sendable {
@@ -34,6 +34,10 @@ final class VolumeLog: Sendable {
     var number: UInt32
     var handle: any FileHandle
     var end: Int
+    /// Whether nothing in it is known to be durable, its name included.
+    var isNew = false
+    /// Whether a failed write may have left something behind its end.
+    var isDirty = false
   }
 
   /// No batch is longer.
@@ -52,7 +56,10 @@ final class VolumeLog: Sendable {
     var checkpointLength = 0
     /// Bytes of records that died since compaction last looked for work.
     var freedBytes = 0
+    /// Where compaction goes on.
     var compaction: RecordLocation?
+    /// Delete records that a torn batch has left out: the next batches write them.
+    var owed: [LogItem.Owed] = []
     /// Kept from batch to batch; only the one that flushes touches it.
     var buffer: AlignedBuffer?
   }

@@ -78,12 +78,12 @@ extension SQLMetadataStore {
   ) throws -> ObjectVersion? {
     guard let number = try row.optionalInt(first) else { return nil }
     var inline: InlineData?
-    if withInline, let extent = try row.optionalBytes(first + 17) {
-      guard let id = ExtentID(bytes: extent),
-        let transform = UInt8(exactly: try row.int(first + 19))
-      else { throw SQLRow.corrupt(first + 17) }
+    if withInline, try row.optionalBytes(first + 17) != nil {
+      guard let transform = UInt8(exactly: try row.int(first + 19)) else {
+        throw SQLRow.corrupt(first + 19)
+      }
       inline = InlineData(
-        extent: id, wrappedKey: try row.bytes(first + 18), transform: transform,
+        extent: try row.id(first + 17), wrappedKey: try row.bytes(first + 18), transform: transform,
         sealed: try row.bytes(first + 20))
     }
     return ObjectVersion(

@@ -123,8 +123,15 @@ public struct SQLRow: Sendable {
 
   /// A 128-bit identifier.
   public func id<Kind>(_ column: Int) throws(MetadataError) -> ID128<Kind> {
-    guard let id = ID128<Kind>(bytes: try bytes(column)) else { throw Self.corrupt(column) }
-    return id
+    let bytes = try bytes(column)
+    guard bytes.count == 16 else { throw Self.corrupt(column) }
+    var high: UInt64 = 0
+    var low: UInt64 = 0
+    for index in 0..<8 {
+      high = high << 8 | UInt64(bytes[index])
+      low = low << 8 | UInt64(bytes[index + 8])
+    }
+    return ID128(high: high, low: low)
   }
 
   /// A row that does not hold what it should.

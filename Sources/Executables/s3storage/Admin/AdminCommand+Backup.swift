@@ -1,5 +1,6 @@
 import Base
 import Disk
+import Glibc
 
 extension AdminCommand {
   private static let fileKind: DiskPath.Kind = "backup"
@@ -24,7 +25,9 @@ extension AdminCommand {
     guard let directory = line.value("--data-dir") ?? line.variable("DATA_DIR") else {
       throw AdminUsageError("restore needs --data-dir")
     }
-    let kept = try await MetadataRestore(dataDirectory: directory).run(from: line.word(1))
+    let kept = try await MetadataRestore(
+      dataDirectory: directory, masterKeyFile: line.variable("MASTER_KEY_FILE")
+    ).run(from: line.word(1))
     show(["data_dir": .string(directory), "kept": JSONValue(kept)], line) {
       "metadata restored in \(directory)\n"
         + (kept.map { "the metadata that was there is kept in \($0)\n" } ?? "")
@@ -60,7 +63,9 @@ extension AdminCommand {
   static func rotateKey(_ line: AdminArguments) async throws -> Int32 {
     try line.expect(0...0, after: 2)
     let answer = try line.client().call("POST", "master-key/rotate")
-    show(answer, line) { "a new master key is in force: export it now\n" }
+    show(answer, line) {
+      "a new master key is in force: export it, and make a new backup of the metadata\n"
+    }
     return 0
   }
 
@@ -81,6 +86,10 @@ extension AdminCommand {
     try? files.delete(partial)
     do {
       let handle = try files.open(partial, FileMode(.create))
+      // Before anything is in it: both kinds of file are for their owner alone.
+      guard unsafe partial.text.withCString({ unsafe Glibc.chmod($0, 0o600) }) == 0 else {
+        throw AdminFailure("\(path) cannot be made readable to its owner only")
+      }
       var offset = 0
       let result = try produce { bytes in
         try unsafe bytes.withUnsafeBytes { try unsafe handle.write([$0], at: offset) }

@@ -43,9 +43,7 @@ final class MasterKeyKeeper: MasterKeyManaging {
 
   func exportText() async throws -> String {
     let text = state.withLock { $0.isUncertain || $0.isRotating ? nil : $0.master.text }
-    guard let text else {
-      throw StartError("a rotation is not finished: restart the server, then export")
-    }
+    guard let text else { throw MasterKeyError.rotationUnfinished }
     return text
   }
 
@@ -54,7 +52,7 @@ final class MasterKeyKeeper: MasterKeyManaging {
       defer { state.isRotating = true }
       return !state.isRotating && !state.isUncertain
     }
-    guard isFree else { throw StartError("another rotation is not finished") }
+    guard isFree else { throw MasterKeyError.rotationUnfinished }
     defer { state.withLock { $0.isRotating = false } }
     let master = MasterKey(random: random.bytes)
     let next = DiskPath(path.text + ".next", kind: "next master key")

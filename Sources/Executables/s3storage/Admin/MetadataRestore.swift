@@ -14,9 +14,14 @@ struct MetadataRestore {
   private let files = SystemFileSystem()
   private let clock = SystemWallClock()
   private let root: DiskPath
+  private let masterKey: DiskPath
 
-  init(dataDirectory: String) {
+  /// Restores into a data directory; its master key is in `masterKeyFile`, or where `serve` puts it
+  /// when that is nil.
+  init(dataDirectory: String, masterKeyFile: String?) {
     root = DiskPath(dataDirectory, kind: "data directory")
+    let path = masterKeyFile ?? root.text + "/keys/master.key"
+    masterKey = DiskPath(path, kind: "master key")
   }
 
   /// Restores `backup`; returns where the metadata that was there is kept, nil when there was none.
@@ -35,7 +40,7 @@ struct MetadataRestore {
     try files.makeDirectory(fresh)
     let copy = fresh.appending(Self.database, kind: Self.kind)
     try copyFile(source, to: copy, size: size)
-    try await keepChunks(of: copy.text)
+    try await makeReady(copy.text, current: current.text + "/" + Self.database)
     try files.syncDirectory(fresh)
     var kept: DiskPath?
     if try exists(current) {
@@ -102,24 +107,38 @@ struct MetadataRestore {
     try to.syncData()
   }
 
-  /// Opens the copy, which shows that it is one of this program, and marks the writers of before as
-  /// swept: what they wrote after the backup is named by nothing, and a sweep would delete it.
-  private func keepChunks(of path: String) async throws {
+  /// Opens the copy, which shows that it is one of this program; sees to it that the master key
+  /// fits; and marks the writers of before as swept: what they wrote after the backup is named by
+  /// nothing, and a sweep would delete it.
+  private func makeReady(_ path: String, current: String) async throws {
+    try await withDatabase(path) { store in
+      _ = try await store.beginWriter(minimum: 0, ringVersion: 1)
+      try await RestoredKeys(store: store, masterKey: masterKey, files: files).fit {
+        guard try exists(DiskPath(current, kind: Self.kind)) else { return nil }
+        return try await withDatabase(current) { try await RestoredKeys.Record($0) }
+      }
+      for epoch in try await store.unsweptEpochs() {
+        try await store.markSwept(epoch: epoch)
+      }
+      // The next start gives its writer an epoch above all that any chunk carries.
+      try await store.setSetting(EmbeddedNode.restoredSetting, [1])
+      try await store.endWriter()
+    }
+  }
+
+  private func withDatabase<R>(
+    _ path: String, _ body: (any MetadataStore) async throws -> R
+  ) async throws -> R {
     let database = try await SQLiteMetadata.open(
       path: path, clock: clock, pool: ThreadPool(name: "sql", threadCount: 1))
     do {
-      _ = try await database.store.beginWriter(minimum: 0, ringVersion: 1)
-      for epoch in try await database.store.unsweptEpochs() {
-        try await database.store.markSwept(epoch: epoch)
-      }
-      // The next start gives its writer an epoch above all that any chunk carries.
-      try await database.store.setSetting(EmbeddedNode.restoredSetting, [1])
-      try await database.store.endWriter()
+      let result = try await body(database.store)
+      await database.close()
+      return result
     } catch {
       await database.close()
       throw error
     }
-    await database.close()
   }
 
   private func exists(_ path: DiskPath) throws -> Bool {

@@ -1,0 +1,1 @@
+../FilesAPITests/FakeMetadata.swift

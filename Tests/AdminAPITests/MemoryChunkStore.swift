@@ -1,0 +1,1 @@
+../FilesAPITests/MemoryChunkStore.swift
