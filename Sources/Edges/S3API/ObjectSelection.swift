@@ -54,7 +54,8 @@ extension S3Service {
 
   /// What a call selects of a version. Throws `InvalidRange`, `InvalidPartNumber`.
   func select(_ version: ObjectVersion, _ call: S3Call) async throws -> ObjectSelection {
-    let range = call.headers.first("range").flatMap { HTTPRange($0) }
+    var range = call.headers.first("range").flatMap { HTTPRange($0) }
+    if !Self.rangeHolds(version, call) { range = nil }
     if let text = try call.query.text("partNumber") {
       guard range == nil else {
         throw S3Error(.invalidRequest, "Cannot specify both Range header and partNumber")
@@ -74,10 +75,19 @@ extension S3Service {
       range: Int64(resolved.lowerBound)..<Int64(resolved.upperBound), isPartial: true)
   }
 
+  /// Whether a range still means what the client has of the object: what `If-Range` says
+  /// (RFC 9110 §13.1.5). Only the very same tag or date holds; anything else asks for the whole.
+  private static func rangeHolds(_ version: ObjectVersion, _ call: S3Call) -> Bool {
+    guard let text = call.headers.text("if-range") else { return true }
+    if text == "\"\(version.etag)\"" { return true }
+    return Timestamp(httpDate: text).map { $0.seconds == version.lastModified.seconds } ?? false
+  }
+
   private func select(_ version: ObjectVersion, part: Int) async throws -> ObjectSelection {
     guard version.partCount > 0 else {
       guard part == 1 else { throw S3Error(.invalidPartNumber) }
-      return ObjectSelection(range: 0..<version.size, isPartial: true, part: 1)
+      // No byte range describes an empty part.
+      return ObjectSelection(range: 0..<version.size, isPartial: version.size > 0, part: 1)
     }
     guard let link = try await metadata.extent(of: version.number, part: part) else {
       throw S3Error(.invalidPartNumber)

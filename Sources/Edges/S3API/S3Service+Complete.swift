@@ -8,9 +8,9 @@ import Signing
 
 extension S3Service {
   func completeMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {
+    let bucket = try await bucket(call)
     let condition = try Self.writeCondition(call)
     let expected = try ChecksumHeaders(call.headers, isComplete: true).declared
-    let bucket = try await bucket(call)
     let body = try CompleteMultipartUploadBody(try await wholeDocument(call))
     let key = try call.key()
     guard let id = OpaqueID(try call.query.text("uploadId") ?? "") else {

@@ -36,6 +36,7 @@ extension S3Service {
 
   func deleteObjects(_ call: S3Call) async throws -> HTTPResponse {
     let bucket = try await bucket(call)
+    try Self.requireDigest(call)
     let body = try DeleteObjectsBody(try await document(call))
     var outcomes: [S3Response.DeleteOutcome] = []
     outcomes.reserveCapacity(body.entries.count)
@@ -46,6 +47,17 @@ extension S3Service {
       start = end
     }
     return Self.xml(S3Response.deleteObjects(outcomes, isQuiet: body.isQuiet))
+  }
+
+  /// What is deleted must be what was asked for: a body that no digest covers is refused.
+  private static func requireDigest(_ call: S3Call) throws(S3Error) {
+    let headers = try ChecksumHeaders(call.headers)
+    if headers.contentMD5 != nil || headers.declared != nil || headers.trailerAlgorithm != nil {
+      return
+    }
+    guard call.signed.payload == .unsigned else { return }
+    throw S3Error(
+      .invalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
   }
 
   private func deleteAll(

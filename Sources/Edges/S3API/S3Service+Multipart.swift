@@ -8,6 +8,7 @@ import S3Wire
 
 extension S3Service {
   func createMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {
+    let bucket = try await bucket(call)
     try Self.refuseUnsupported(call)
     let headers = try ObjectHeaders(call.headers)
     let checksums = try ChecksumHeaders(call.headers)
@@ -24,7 +25,6 @@ extension S3Service {
         .invalidRequest,
         "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
     }
-    let bucket = try await bucket(call)
     let upload = try await engine.createUpload(
       bucket: bucket, key: try call.key(), attributes: ObjectAttributes(headers),
       storageClass: headers.storageClass, owner: call.identity.user.id,

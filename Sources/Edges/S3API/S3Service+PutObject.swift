@@ -9,11 +9,11 @@ import Signing
 
 extension S3Service {
   func putObject(_ call: S3Call) async throws -> HTTPResponse {
+    let bucket = try await bucket(call)
     try Self.refuseUnsupported(call)
     let headers = try ObjectHeaders(call.headers)
     let condition = try Self.writeCondition(call)
     let upload = try UploadContent(call)
-    let bucket = try await bucket(call)
     let request = PutRequest(
       bucket: bucket, key: try call.key(), attributes: ObjectAttributes(headers),
       storageClass: headers.storageClass, owner: call.identity.user.id, condition: condition,
