@@ -26,11 +26,10 @@ extension S3Service {
         call, bucket, etag: done.etag, versionID: done.nonce == nil ? nil : done.versionID,
         checksum: done.checksum?.checksum(partCount: done.partCount))
     }
-    try checkSize(call, body)
     let result = try await engine.complete(
       upload,
       parts: body.parts.map { NamedPart(number: $0.number, etag: $0.etag, checksum: $0.checksum) },
-      expected: expected, condition: condition)
+      expected: expected, size: try Self.objectSize(call), condition: condition)
     return completeAnswer(
       call, bucket, etag: result.etag, versionID: result.version.versionID,
       checksum: result.checksum)
@@ -54,15 +53,14 @@ extension S3Service {
     return bytes
   }
 
-  /// `x-amz-mp-object-size`, when it is sent, is checked against the parts at the end.
-  private func checkSize(_ call: S3Call, _ body: CompleteMultipartUploadBody) throws(S3Error) {
-    guard let text = try call.headers.single("x-amz-mp-object-size") else { return }
-    guard Int64(text) != nil else {
-      throw .invalidArgument(
-        "The header x-amz-mp-object-size is not a size.", name: "x-amz-mp-object-size",
-        value: text)
-    }
-    throw .notImplemented(header: "x-amz-mp-object-size")
+  /// The size that the object is to have by `x-amz-mp-object-size`; nil when it was not sent.
+  private static func objectSize(_ call: S3Call) throws(S3Error) -> Int64? {
+    let name = "x-amz-mp-object-size"
+    guard let text = try call.headers.single(name) else { return nil }
+    guard (1...18).contains(text.utf8.count),
+      text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let size = Int64(text)
+    else { throw .invalidArgument("The header \(name) is not a size.", name: name, value: text) }
+    return size
   }
 
   private func completeAnswer(

@@ -77,16 +77,19 @@ extension ObjectEngine {
 
   /// Makes an object of the named parts, ascending by number, and ends the upload.
   ///
-  /// `expected` is a checksum of the whole object that the client gave. Throws
+  /// `expected` and `size` are the checksum and the bytes of the whole object that the client
+  /// gave. Throws `sizeMismatch`,
   /// `metadata(.invalidPart)`, `partTooSmall`, `digestMismatch` and what a commit throws.
   public func complete(
     _ upload: MultipartUpload, parts named: [NamedPart], expected: Checksum? = nil,
-    condition: WriteCondition
+    size expectedSize: Int64? = nil, condition: WriteCondition
   ) async throws -> PutResult {
     let parts = try await chosenParts(upload, named)
     for part in parts.dropLast() where part.size < Self.minimumPartSize {
       throw EngineError.partTooSmall(part.number)
     }
+    let size = parts.reduce(0) { $0 + $1.size }
+    if let expectedSize, expectedSize != size { throw EngineError.sizeMismatch(size) }
     let etag = ETag.multipart(partMD5s: try parts.map(Self.md5))
     let checksum = try objectChecksum(upload, parts)
     if let expected, let checksum, expected != checksum {
@@ -101,7 +104,6 @@ extension ObjectEngine {
           condition: condition))
     }
     CrashPoint.reach(.completeCommitted)
-    let size = parts.reduce(0) { $0 + $1.size }
     return PutResult(
       etag: etag, digests: ContentDigests(size: size, md5: [], checksums: []), version: committed,
       checksum: checksum)
