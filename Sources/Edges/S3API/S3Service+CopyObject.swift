@@ -10,6 +10,12 @@ extension S3Service {
   func copyObject(_ call: S3Call) async throws -> HTTPResponse {
     try Self.refuseUnsupported(call)
     let source = try await copySource(call)
+    guard source.size <= engine.configuration.maximumPutSize else {
+      throw S3Error(
+        .invalidRequest,
+        "The specified copy source is larger than the maximum allowable size for a copy source: "
+          + "\(engine.configuration.maximumPutSize)")
+    }
     let headers = try ObjectHeaders(call.headers)
     let checksums = try ChecksumHeaders(call.headers)
     let condition = try Self.writeCondition(call)
