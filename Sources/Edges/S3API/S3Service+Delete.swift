@@ -3,6 +3,7 @@ import HTTPServer
 import Metadata
 import ObjectEngine
 import S3Wire
+import Signing
 
 extension S3Service {
   func deleteObject(_ call: S3Call) async throws -> HTTPResponse {

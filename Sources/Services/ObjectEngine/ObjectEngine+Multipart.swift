@@ -77,11 +77,13 @@ extension ObjectEngine {
 
   /// Makes an object of the named parts, ascending by number, and ends the upload.
   ///
-  /// `expected` is a checksum of the whole object that the client gave. Throws
-  /// `metadata(.invalidPart)`, `partTooSmall`, `digestMismatch` and what a commit throws.
+  /// `expected` is a checksum of the whole object that the client gave; one that cannot be
+  /// compared, since the parts have others, does not match. `check` sees the size in bytes before
+  /// anything is committed and throws to refuse it. Throws `metadata(.invalidPart)`,
+  /// `partTooSmall`, `tooLarge`, `digestMismatch`, what `check` throws and what a commit throws.
   public func complete(
     _ upload: MultipartUpload, parts named: [NamedPart], expected: Checksum? = nil,
-    condition: WriteCondition
+    condition: WriteCondition, check: (Int64) throws -> Void = { _ in }
   ) async throws -> PutResult {
     let parts = try await chosenParts(upload, named)
     for part in parts.dropLast() where part.size < Self.minimumPartSize {
@@ -89,9 +91,14 @@ extension ObjectEngine {
     }
     let etag = ETag.multipart(partMD5s: try parts.map(Self.md5))
     let checksum = try objectChecksum(upload, parts)
-    if let expected, let checksum, expected != checksum {
+    if let expected, expected != checksum {
       throw EngineError.digestMismatch(expected.algorithm.name)
     }
+    let size = parts.reduce(0) { $0 + $1.size }
+    guard size <= configuration.maximumObjectSize else {
+      throw EngineError.tooLarge(limit: configuration.maximumObjectSize)
+    }
+    try check(size)
     CrashPoint.reach(.completeBeforeCommit)
     let committed = try await mappingErrors {
       try await metadata.complete(
@@ -101,7 +108,6 @@ extension ObjectEngine {
           condition: condition))
     }
     CrashPoint.reach(.completeCommitted)
-    let size = parts.reduce(0) { $0 + $1.size }
     return PutResult(
       etag: etag, digests: ContentDigests(size: size, md5: [], checksums: []), version: committed,
       checksum: checksum)
