@@ -88,7 +88,7 @@ extension FilesError {
     case .storesFull: self = .unavailable("storage_full", "the stores are full")
     case .unreadable:
       self = .unavailable("storage_unavailable", "too few chunks can be read at the moment")
-    case .corrupt, .partTooSmall, .sizeMismatch: self = .internalError
+    case .corrupt, .partTooSmall: self = .internalError
     }
   }
 

@@ -1,6 +1,7 @@
 import Access
 import Base
 import Metadata
+import ObjectEngine
 import S3Wire
 
 /// What of an object a GET or HEAD asks for: all of it, a range, or a part.
@@ -90,6 +91,9 @@ extension S3Service {
       return ObjectSelection(range: 0..<version.size, isPartial: version.size > 0, part: 1)
     }
     guard let link = try await metadata.extent(of: version.number, part: part) else {
+      // A version without any extent was replaced since it was looked up.
+      let isThere = try await !metadata.extents(of: version.number, in: 0..<1).isEmpty
+      if version.size > 0 && !isThere { throw EngineError.metadata(.noSuchVersion) }
       throw S3Error(.invalidPartNumber)
     }
     return ObjectSelection(

@@ -16,23 +16,45 @@ extension S3Service {
     guard let id = OpaqueID(try call.query.text("uploadId") ?? "") else {
       throw S3Error(.noSuchUpload)
     }
+    let size = try Self.expectedSize(call)
     guard let upload = try await metadata.upload(id, bucket: bucket.id, key: key) else {
-      // Clients repeat a Complete whose answer was lost.
-      guard
-        let done = try await metadata.completedVersion(of: id, bucket: bucket.id, key: key),
-        done.partCount == body.parts.count
-      else { throw S3Error(.noSuchUpload) }
-      return completeAnswer(
-        call, bucket, etag: done.etag, versionID: done.nonce == nil ? nil : done.versionID,
-        checksum: done.checksum?.checksum(partCount: done.partCount))
+      guard let answer = try await repeated(id, body, bucket, key, call) else {
+        throw S3Error(.noSuchUpload)
+      }
+      return answer
     }
-    let result = try await engine.complete(
-      upload,
-      parts: body.parts.map { NamedPart(number: $0.number, etag: $0.etag, checksum: $0.checksum) },
-      expected: expected, size: try Self.objectSize(call), condition: condition)
+    do {
+      let result = try await engine.complete(
+        upload,
+        parts: body.parts.map {
+          NamedPart(number: $0.number, etag: $0.etag, checksum: $0.checksum)
+        },
+        expected: expected, condition: condition
+      ) { try Self.compare(size, $0) }
+      return completeAnswer(
+        call, bucket, etag: result.etag, versionID: result.version.versionID,
+        checksum: result.checksum)
+    } catch EngineError.metadata(let error) {
+      // The same request may have come twice, and the other was the first to commit.
+      if let answer = try await repeated(id, body, bucket, key, call) { return answer }
+      throw error
+    }
+  }
+
+  /// The answer to a Complete that was carried out already, nil when there was none: clients
+  /// repeat one whose answer was lost.
+  private func repeated(
+    _ id: OpaqueID, _ body: CompleteMultipartUploadBody, _ bucket: Bucket, _ key: [UInt8],
+    _ call: S3Call
+  ) async throws -> HTTPResponse? {
+    let digests = body.parts.compactMap { Hex.decode($0.etag) }.filter { $0.count == 16 }
+    guard digests.count == body.parts.count,
+      let done = try await metadata.completedVersion(of: id, bucket: bucket.id, key: key),
+      done.etag == ETag.multipart(partMD5s: digests)
+    else { return nil }
     return completeAnswer(
-      call, bucket, etag: result.etag, versionID: result.version.versionID,
-      checksum: result.checksum)
+      call, bucket, etag: done.etag, versionID: done.nonce == nil ? nil : done.versionID,
+      checksum: done.checksum?.checksum(partCount: done.partCount))
   }
 
   /// The body of a Complete: its checksum headers speak of the object, not of the body.
@@ -53,14 +75,23 @@ extension S3Service {
     return bytes
   }
 
-  /// The size that the object is to have by `x-amz-mp-object-size`; nil when it was not sent.
-  private static func objectSize(_ call: S3Call) throws(S3Error) -> Int64? {
-    let name = "x-amz-mp-object-size"
-    guard let text = try call.headers.single(name) else { return nil }
-    guard (1...18).contains(text.utf8.count),
-      text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let size = Int64(text)
-    else { throw .invalidArgument("The header \(name) is not a size.", name: name, value: text) }
+  /// The size of the whole object that the client expects, in `x-amz-mp-object-size`.
+  private static func expectedSize(_ call: S3Call) throws(S3Error) -> Int64? {
+    guard let text = try call.headers.single("x-amz-mp-object-size") else { return nil }
+    guard let size = Int64(text), size >= 0 else {
+      throw .invalidArgument(
+        "The header x-amz-mp-object-size is not a size.", name: "x-amz-mp-object-size",
+        value: text)
+    }
     return size
+  }
+
+  private static func compare(_ expected: Int64?, _ size: Int64) throws(S3Error) {
+    guard let expected, expected != size else { return }
+    throw S3Error(
+      .invalidRequest,
+      "The provided 'x-amz-mp-object-size' header value \(expected) does not match what was "
+        + "computed: \(size)")
   }
 
   private func completeAnswer(

@@ -9,6 +9,25 @@ import S3Wire
 extension S3Service {
   func copyObject(_ call: S3Call) async throws -> HTTPResponse {
     try Self.refuseUnsupported(call)
+    return try await whileReplaced { try await self.copyOnce(call) }
+  }
+
+  /// Runs `body` again when the object that it reads was replaced between two look-ups: the new
+  /// one is what is asked for. Throws `ServiceUnavailable` when that happens again and again.
+  func whileReplaced<R>(_ body: () async throws -> R) async throws -> R {
+    for _ in 0..<Self.maximumReplacements {
+      do {
+        return try await body()
+      } catch EngineError.metadata(.noSuchVersion) {
+        continue
+      }
+    }
+    throw S3Error(.serviceUnavailable)
+  }
+
+  private static let maximumReplacements = 16
+
+  private func copyOnce(_ call: S3Call) async throws -> HTTPResponse {
     let source = try await copySource(call)
     guard source.size <= engine.configuration.maximumPutSize else {
       throw S3Error(
@@ -43,7 +62,7 @@ extension S3Service {
           + "encryption attributes.")
     }
     if isSelf && checksums.requestedAlgorithm == nil && condition == .none {
-      let version = try await engine.replaceAttributes(
+      let version = try await replaceAttributes(
         of: source, attributes: attributes, storageClass: storageClass)
       return copyAnswer(
         etag: source.etag, version, source.checksum?.checksum(partCount: source.partCount))
@@ -55,6 +74,18 @@ extension S3Service {
         owner: call.identity.user.id, condition: condition,
         algorithms: [Self.algorithm(checksums, source)]))
     return copyAnswer(etag: result.etag, result.version, result.checksum)
+  }
+
+  private func replaceAttributes(
+    of source: ObjectVersion, attributes: ObjectAttributes, storageClass: String
+  ) async throws -> CommittedVersion {
+    do {
+      return try await engine.replaceAttributes(
+        of: source, attributes: attributes, storageClass: storageClass)
+    } catch EngineError.metadata(.preconditionFailed) {
+      // Nobody asked for a condition: the object was replaced meanwhile.
+      throw EngineError.metadata(.noSuchVersion)
+    }
   }
 
   /// The version that `x-amz-copy-source` names, if its conditions hold.

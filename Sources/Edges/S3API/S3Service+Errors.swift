@@ -46,10 +46,6 @@ extension S3Service {
     case .tooLarge: S3Error(.entityTooLarge)
     case .incompleteBody: S3Error(.incompleteBody)
     case .digestMismatch: S3Error(.badDigest)
-    case .sizeMismatch:
-      S3Error(
-        .invalidRequest,
-        "The provided 'x-amz-mp-object-size' header does not match what was computed")
     case .tooFewStores, .unreadable: S3Error(.serviceUnavailable)
     case .storesFull: S3Error(.serviceUnavailable, "The stores are full.")
     case .corrupt: S3Error(.internalError)

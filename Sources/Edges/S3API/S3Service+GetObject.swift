@@ -6,6 +6,10 @@ import S3Wire
 
 extension S3Service {
   func headObject(_ call: S3Call) async throws -> HTTPResponse {
+    try await whileReplaced { try await self.headObjectOnce(call) }
+  }
+
+  private func headObjectOnce(_ call: S3Call) async throws -> HTTPResponse {
     let version = try await version(call, withContent: false)
     if let refusal = try conditional(version, call) { return refusal }
     let selection = try await select(version, call)
@@ -16,34 +20,30 @@ extension S3Service {
   }
 
   func getObject(_ call: S3Call) async throws -> HTTPResponse {
-    var attempts = 0
-    while true {
-      let version = try await version(call, withContent: true)
-      if let refusal = try conditional(version, call) { return refusal }
-      let selection = try await select(version, call)
-      let head = try responseHead(version, selection, call)
-      let status = selection.isPartial ? 206 : 200
-      if selection.range.isEmpty {
-        return HTTPResponse(status: status, headers: head, body: .bytes([]))
-      }
-      if version.extentCount == 0 {
-        let content = try engine.inlineContent(version)
-        let range = Int(selection.range.lowerBound)..<Int(selection.range.upperBound)
-        let body = range.count == content.count ? content : Array(content[range])
-        return HTTPResponse(status: status, headers: head, body: .bytes(body))
-      }
-      do {
-        let read = try await engine.read(version, selection.range)
-        return HTTPResponse(
-          status: status, headers: head,
-          body: .stream(length: selection.range.count) { writer in
-            try await read.stream { buffer, range in try await writer.write(buffer, range) }
-          })
-      } catch EngineError.metadata(.noSuchVersion) where attempts < 3 {
-        // The object was replaced between two look-ups: the new one is the answer.
-        attempts += 1
-      }
+    try await whileReplaced { try await self.getObjectOnce(call) }
+  }
+
+  private func getObjectOnce(_ call: S3Call) async throws -> HTTPResponse {
+    let version = try await version(call, withContent: true)
+    if let refusal = try conditional(version, call) { return refusal }
+    let selection = try await select(version, call)
+    let head = try responseHead(version, selection, call)
+    let status = selection.isPartial ? 206 : 200
+    if selection.range.isEmpty {
+      return HTTPResponse(status: status, headers: head, body: .bytes([]))
     }
+    if version.extentCount == 0 {
+      let content = try engine.inlineContent(version)
+      let range = Int(selection.range.lowerBound)..<Int(selection.range.upperBound)
+      let body = range.count == content.count ? content : Array(content[range])
+      return HTTPResponse(status: status, headers: head, body: .bytes(body))
+    }
+    let read = try await engine.read(version, selection.range)
+    return HTTPResponse(
+      status: status, headers: head,
+      body: .stream(length: selection.range.count) { writer in
+        try await read.stream { buffer, range in try await writer.write(buffer, range) }
+      })
   }
 
   /// The answer when a condition of the request ends it: 304; throws 412.

@@ -62,6 +62,10 @@ extension S3Service {
 
   func uploadPartCopy(_ call: S3Call) async throws -> HTTPResponse {
     try Self.refuseUnsupported(call)
+    return try await whileReplaced { try await self.uploadPartCopyOnce(call) }
+  }
+
+  private func uploadPartCopyOnce(_ call: S3Call) async throws -> HTTPResponse {
     let number = try Self.partNumber(call)
     let source = try await copySource(call)
     let (bucket, upload) = try await upload(call)

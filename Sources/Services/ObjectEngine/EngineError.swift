@@ -10,8 +10,6 @@ public enum EngineError: Error, Hashable, Sendable {
   case incompleteBody
   /// A digest that the client gave does not match what arrived; its name.
   case digestMismatch(String)
-  /// The parts of an upload make an object of so many bytes, not of as many as was said.
-  case sizeMismatch(Int64)
   /// Too few stores take a write: `available` of `needed`.
   case tooFewStores(available: Int, needed: Int)
   /// All stores that could take a chunk are full.

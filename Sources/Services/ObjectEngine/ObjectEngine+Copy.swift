@@ -44,12 +44,15 @@ extension ObjectEngine {
         ArraySource(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
     }
     if range.isEmpty { return try await write(ArraySource([])) }
+    let read = try await beginRead(version, range)
+    // Had before the writing side asks for its own and kept to the end: whoever holds a buffer
+    // for writing a copy never waits for one to read it with.
+    let buffer = try await copyBuffers.stripe(read.largestBuffer)
     let channel = BoundedChannel<[UInt8]>(capacity: 2)
     return try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: pool) {
         do {
-          let read = try await self.read(version, range)
-          try await read.stream { buffer, range in
+          try await read.stream(through: buffer) { buffer, range in
             for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.copyPiece) {
               let end = min(start + Self.copyPiece, range.upperBound)
               try await channel.send(buffer.bytes(start..<end))

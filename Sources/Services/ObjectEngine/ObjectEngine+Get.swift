@@ -17,6 +17,16 @@ extension ObjectEngine {
   ///
   /// Precondition: `range` lies in the object and is not empty.
   public func read(_ version: ObjectVersion, _ range: Range<Int64>) async throws -> ObjectRead {
+    let read = try await beginRead(version, range)
+    try await read.prepare()
+    return read
+  }
+
+  /// The same without reading anything yet. Throws `metadata(.noSuchVersion)` when the version was
+  /// replaced or deleted since it was looked up.
+  func beginRead(
+    _ version: ObjectVersion, _ range: Range<Int64>
+  ) async throws -> ObjectRead {
     // The read counts from before the look-up of its extents: what is deleted after that waits.
     let token = reads.begin(at: clock.now)
     let links: [ExtentLink]
@@ -26,8 +36,6 @@ extension ObjectEngine {
       reads.end(token)
       throw (error as? MetadataError).map(EngineError.metadata) ?? error
     }
-    let read = try ObjectRead(engine: self, links: links, range: range, token: token)
-    try await read.prepare()
-    return read
+    return try ObjectRead(engine: self, links: links, range: range, token: token)
   }
 }

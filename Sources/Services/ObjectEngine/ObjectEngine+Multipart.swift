@@ -77,24 +77,28 @@ extension ObjectEngine {
 
   /// Makes an object of the named parts, ascending by number, and ends the upload.
   ///
-  /// `expected` and `size` are the checksum and the bytes of the whole object that the client
-  /// gave. Throws `sizeMismatch`,
-  /// `metadata(.invalidPart)`, `partTooSmall`, `digestMismatch` and what a commit throws.
+  /// `expected` is a checksum of the whole object that the client gave; one that cannot be
+  /// compared, since the parts have others, does not match. `check` sees the size in bytes before
+  /// anything is committed and throws to refuse it. Throws `metadata(.invalidPart)`,
+  /// `partTooSmall`, `tooLarge`, `digestMismatch`, what `check` throws and what a commit throws.
   public func complete(
     _ upload: MultipartUpload, parts named: [NamedPart], expected: Checksum? = nil,
-    size expectedSize: Int64? = nil, condition: WriteCondition
+    condition: WriteCondition, check: (Int64) throws -> Void = { _ in }
   ) async throws -> PutResult {
     let parts = try await chosenParts(upload, named)
     for part in parts.dropLast() where part.size < Self.minimumPartSize {
       throw EngineError.partTooSmall(part.number)
     }
-    let size = parts.reduce(0) { $0 + $1.size }
-    if let expectedSize, expectedSize != size { throw EngineError.sizeMismatch(size) }
     let etag = ETag.multipart(partMD5s: try parts.map(Self.md5))
     let checksum = try objectChecksum(upload, parts)
-    if let expected, let checksum, expected != checksum {
+    if let expected, expected != checksum {
       throw EngineError.digestMismatch(expected.algorithm.name)
     }
+    let size = parts.reduce(0) { $0 + $1.size }
+    guard size <= configuration.maximumObjectSize else {
+      throw EngineError.tooLarge(limit: configuration.maximumObjectSize)
+    }
+    try check(size)
     CrashPoint.reach(.completeBeforeCommit)
     let committed = try await mappingErrors {
       try await metadata.complete(

@@ -20,6 +20,8 @@ public final class ObjectEngine: Sendable {
   public let keys: KeyRing
   /// The budget of all transfers.
   public let buffers: BufferPool
+  /// The budget of what copies read, beside that of all transfers.
+  let copyBuffers: BufferPool
   /// Threads for what blocks.
   public let pool: ThreadPool
   /// Names what this process writes.
@@ -44,6 +46,7 @@ public final class ObjectEngine: Sendable {
     self.stores = stores
     self.keys = keys
     self.buffers = buffers
+    copyBuffers = BufferPool(limit: max(buffers.limit / 8, 16 << 20), cacheLimit: 0)
     self.pool = pool
     self.writer = writer
     self.clusterID = clusterID

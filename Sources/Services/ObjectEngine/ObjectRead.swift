@@ -18,6 +18,9 @@ public final class ObjectRead: @unchecked Sendable {
     let reader: ExtentReader
     let stripe: Int
     let range: Range<Int>
+
+    var layout: StripeLayout { reader.layout(stripe: stripe) }
+    var byteCount: Int { layout.byteCount }
   }
 
   private struct Content: Sendable {
@@ -63,7 +66,10 @@ public final class ObjectRead: @unchecked Sendable {
   /// Reads the first stripe. Throws `EngineError` when the range cannot be read.
   public func prepare() async throws {
     guard let piece = pieces.first else { return }
-    first = try await Self.read(piece, engine)
+    let buffer = try await engine.buffers.stripe(piece.byteCount)
+    first = try await withTaskExecutorPreference(engine.pool) {
+      try await Self.read(piece, into: buffer)
+    }
   }
 
   /// Delivers the range to `sink`. Throws what it throws, or `EngineError`.
@@ -80,18 +86,22 @@ public final class ObjectRead: @unchecked Sendable {
     try await withThrowingTaskGroup(of: (Int, Content).self) { group in
       var started = 0
       var arrived: [Int: Content] = [:]
-      func start() {
-        guard started < pieces.count else { return }
+      func start(_ buffer: StripeBuffer) {
         let index = started
         started += 1
         group.addTask(executorPreference: engine.pool) {
-          (index, try await Self.read(pieces[index], engine))
+          (index, try await Self.read(pieces[index], into: buffer))
         }
       }
-      start()
       for next in pieces.indices {
-        while started < pieces.count, started - next < ahead, Self.mayReadAhead(engine) { start() }
-        if started == next { start() }
+        // Waits for the budget only while it holds nothing of it, and in the order of delivery:
+        // else reads that hold what is not wanted yet could wait for each other for ever.
+        if started == next { start(try await engine.buffers.stripe(pieces[next].byteCount)) }
+        while started < pieces.count, started - next < ahead,
+          let buffer = engine.buffers.extraStripe(pieces[started].byteCount)
+        {
+          start(buffer)
+        }
         while arrived[next] == nil, let (index, content) = try await group.next() {
           arrived[index] = content
         }
@@ -101,18 +111,23 @@ public final class ObjectRead: @unchecked Sendable {
     }
   }
 
-  /// Reading ahead is for when memory is plenty; without it a read still goes on.
-  private static func mayReadAhead(_ engine: ObjectEngine) -> Bool {
-    engine.buffers.used < engine.buffers.limit / 2
+  /// Bytes of a buffer that any stripe of the range fits into.
+  var largestBuffer: Int { pieces.reduce(1) { max($0, $1.byteCount) } }
+
+  /// Delivers the range to `sink`, one stripe after the other through one buffer. Instead of
+  /// `prepare` and `stream`; called on an executor that may block.
+  ///
+  /// Precondition: `buffer` has at least `largestBuffer` bytes.
+  func stream(through buffer: StripeBuffer, to sink: Sink) async throws {
+    for piece in pieces {
+      let content = try await Self.read(piece, into: buffer)
+      try await sink(content.buffer.memory, content.range)
+    }
   }
 
-  private static func read(_ piece: Piece, _ engine: ObjectEngine) async throws -> Content {
-    let layout = piece.reader.layout(stripe: piece.stripe)
-    let buffer = try await engine.buffers.stripe(layout.byteCount)
-    let range = try await withTaskExecutorPreference(engine.pool) {
-      try await piece.reader.read(
-        stripe: piece.stripe, plaintext: piece.range, into: buffer.memory, layout: layout)
-    }
+  private static func read(_ piece: Piece, into buffer: StripeBuffer) async throws -> Content {
+    let range = try await piece.reader.read(
+      stripe: piece.stripe, plaintext: piece.range, into: buffer.memory, layout: piece.layout)
     return Content(buffer: buffer, range: range)
   }
 
