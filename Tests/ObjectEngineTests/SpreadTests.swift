@@ -171,15 +171,16 @@ struct SpreadTests {
     let before = try await installation.chunks().values.reduce(0) { $0 + $1.count }
     await scene.comeBack()
     let version = try #require(await installation.lookUp("large", in: scene.bucket))
-    let read = try await installation.engine.read(version, 0..<version.size)
+    var read: ObjectRead? = try await installation.engine.read(version, 0..<version.size)
     for _ in 0..<5 { _ = try await scene.step() }
     #expect(try await scene.step() == .idle(nextAfter: .seconds(1)))
     #expect(try await scene.extents().allSatisfy { Set($0.stores).count == 6 })
     let during = try await installation.chunks().values.reduce(0) { $0 + $1.count }
     #expect(during == before + scene.worker.progress.itemsDone)
     let size = Mutex(0)
-    try await read.stream { _, piece in size.withLock { $0 += piece.count } }
+    try await read?.stream { _, piece in size.withLock { $0 += piece.count } }
     #expect(size.withLock { $0 } == Int(version.size))
+    read = nil
     #expect(try await installation.store.repairs(limit: 1).isEmpty)
     #expect(try await scene.step() == .idle(nextAfter: .seconds(60)))
     try await scene.expectNoStrays()
