@@ -106,4 +106,18 @@ import Testing
       }
     }
   }
+
+  @Test("a chunk whose put failed does not appear after it was deleted")
+  func failedPut() async throws {
+    let system = LossyFileSystem()
+    let store = try StoreHarness(system).createAndOpen()
+    let chunk = SampleChunk(1, length: 6400)
+    try await SampleChunk(2, length: 6400).put(to: store)
+    system.inject(.init(.write, on: "volume", times: 1, code: .noSpace))
+    system.leaveFailedWrites()
+    #expect(await failure { try await chunk.put(to: store) } == .full)
+    try await store.delete([chunk.id])
+    let reopened = try StoreHarness(system.afterCrash()).open()
+    #expect(await failure { try await readAll(chunk.id, from: reopened) } == .missing)
+  }
 }

@@ -352,6 +352,7 @@ final class FakeMetadata: MetadataStore {
   ) async throws -> Bool { throw Self.absent }
   func postponeRepair(_ extent: ExtentID, reason: String) async throws { throw Self.absent }
   func extents(after: ExtentID?, limit: Int) async throws -> [Extent] { throw Self.absent }
+  func underSpread(after: ExtentID?, limit: Int) async throws -> [Extent] { throw Self.absent }
   func foldUsage(limit: Int) async throws -> Int { throw Self.absent }
 
   func counts() async throws -> MetadataCounts {

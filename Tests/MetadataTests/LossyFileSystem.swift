@@ -148,11 +148,17 @@ private struct Slot {
   static func real(_ file: UnsafeMutablePointer<sqlite3_file>?) -> UnsafeMutablePointer<
     sqlite3_file
   > {
-    UnsafeMutableRawPointer(file!).advanced(by: size).assumingMemoryBound(to: sqlite3_file.self)
+    slot(file).advanced(by: size).assumingMemoryBound(to: sqlite3_file.self)
+  }
+
+  /// SQLite never calls a method without a file.
+  static func slot(_ file: UnsafeMutablePointer<sqlite3_file>?) -> UnsafeMutableRawPointer {
+    guard let file else { preconditionFailure("a method without a file") }
+    return UnsafeMutableRawPointer(file)
   }
 
   static func of(_ file: UnsafeMutablePointer<sqlite3_file>?) -> (LossyFileSystem, String) {
-    let slot = UnsafeMutableRawPointer(file!).assumingMemoryBound(to: Slot.self).pointee
+    let slot = slot(file).assumingMemoryBound(to: Slot.self).pointee
     return (
       slot.system.takeUnretainedValue(), slot.path.takeUnretainedValue() as String
     )
@@ -163,15 +169,15 @@ private struct Slot {
     _ file: UnsafeMutablePointer<sqlite3_file>?, _ flags: Int32,
     _ outFlags: UnsafeMutablePointer<Int32>?
   ) -> Int32 {
-    file!.pointee.pMethods = nil
-    let system = sqlite3_vfs_find(nil)!
+    guard let file, let vfs, let system = sqlite3_vfs_find(nil) else { return SQLITE_CANTOPEN }
+    file.pointee.pMethods = nil
     let status = system.pointee.xOpen(system, name, real(file), flags, outFlags)
     guard status == SQLITE_OK else { return status }
     let path = name.map { String(cString: $0) } ?? ""
-    let owner = Unmanaged<LossyFileSystem>.fromOpaque(vfs!.pointee.pAppData)
+    let owner = Unmanaged<LossyFileSystem>.fromOpaque(vfs.pointee.pAppData)
     owner.takeUnretainedValue().opened(
       path, FileManager.default.contents(atPath: path).map { Array($0) } ?? [])
-    UnsafeMutableRawPointer(file!).assumingMemoryBound(to: Slot.self).initialize(
+    slot(file).assumingMemoryBound(to: Slot.self).initialize(
       to: Slot(
         methods: methods, system: owner, path: Unmanaged.passRetained(path as NSString)))
     return SQLITE_OK
@@ -182,7 +188,7 @@ private struct Slot {
     var methods = sqlite3_io_methods()
     methods.iVersion = 2
     methods.xClose = { file in
-      UnsafeMutableRawPointer(file!).assumingMemoryBound(to: Slot.self).pointee.path.release()
+      Slot.slot(file).assumingMemoryBound(to: Slot.self).pointee.path.release()
       return Slot.real(file).pointee.pMethods.pointee.xClose(Slot.real(file))
     }
     methods.xRead = { file, buffer, count, offset in

@@ -67,9 +67,12 @@ def one_of_each(writer, key):
     writer.put(key)
 
 
-def lose_a_chunk(server):
-    """Work for the repair."""
-    (server.data_dir / sorted(server.files())[0]).unlink()
+def lose_a_chunk(server, writer):
+    """Work for the repair: a chunk of an object that lasts is gone."""
+    before = server.files()
+    writer.sizes = [2_500_000]
+    writer.put("whole")
+    (server.data_dir / sorted(server.files() - before)[0]).unlink()
     server.admin("scrub", check=False)
 
 
@@ -85,7 +88,7 @@ def kill_at(server, step, occurrence):
         for index in range(3):
             one_of_each(writer, f"k{index}")
         if step.startswith("repair"):
-            lose_a_chunk(server)
+            lose_a_chunk(server, writer)
     except Ended:
         pass
     try:

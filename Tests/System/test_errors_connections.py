@@ -30,7 +30,7 @@ def open_sockets(server):
 
 
 def open_chunks(server):
-    return sorted(n for n in server.descriptors() if "/chunks/" in n or "/tmp" in n)
+    return sorted(n for n in server.descriptors() if "/stores/" in n)
 
 
 def start_put(server, key, length, sent, extra=()):

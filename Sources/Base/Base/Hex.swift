@@ -1,13 +1,15 @@
 /// Base16 with lower-case digits.
 public enum Hex {
-  private static let digits = Array("0123456789abcdef".utf8)
+  @usableFromInline static let digits = Array("0123456789abcdef".utf8)
 
   /// Two lower-case digits for each byte.
+  @inlinable
   public static func encode(_ bytes: some Sequence<UInt8>) -> String {
     String(decoding: encodeBytes(bytes), as: UTF8.self)
   }
 
   /// Two lower-case digits for each byte, as ASCII bytes.
+  @inlinable
   public static func encodeBytes(_ bytes: some Sequence<UInt8>) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.underestimatedCount * 2)
@@ -19,6 +21,7 @@ public enum Hex {
   }
 
   /// The bytes that `text` spells in either case; nil when it is not an even number of digits.
+  @inlinable
   public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
     guard text.count.isMultiple(of: 2) else { return nil }
     var result: [UInt8] = []

@@ -8,12 +8,14 @@ public struct ID128<Kind>: Hashable, Sendable, CustomStringConvertible {
   public let low: UInt64
 
   /// Makes an identifier of its two halves.
+  @inlinable
   public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
   }
 
   /// Takes exactly 16 bytes; nil for any other count.
+  @inlinable
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 16 else { return nil }
     var high: UInt64 = 0

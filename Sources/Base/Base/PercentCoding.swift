@@ -1,6 +1,6 @@
 /// Percent-encoding (RFC 3986 §2.1) on bytes.
 public enum PercentCoding {
-  private static let upperDigits = Array("0123456789ABCDEF".utf8)
+  @usableFromInline static let upperDigits = Array("0123456789ABCDEF".utf8)
 
   /// Whether a byte is unreserved (RFC 3986 §2.3): letters, digits, `-`, `.`, `_`, `~`.
   public static func isUnreserved(_ byte: UInt8) -> Bool {
@@ -11,6 +11,7 @@ public enum PercentCoding {
   }
 
   /// Encodes every byte but the unreserved ones and those in `keeping`, with upper-case digits.
+  @inlinable
   public static func encode(_ bytes: some Sequence<UInt8>, keeping: UInt8? = nil) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.underestimatedCount)
@@ -33,6 +34,7 @@ public enum PercentCoding {
 
   /// Decodes `%XX`; nil when a `%` is not followed by two digits. `+` becomes a space only when
   /// `plusAsSpace` (the query form of HTML, which S3 clients use too).
+  @inlinable
   public static func decode(_ bytes: some Sequence<UInt8>, plusAsSpace: Bool = false) -> [UInt8]? {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.underestimatedCount)

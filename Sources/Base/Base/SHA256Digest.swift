@@ -3,9 +3,10 @@ public struct SHA256Digest: Hashable, Sendable, CustomStringConvertible {
   /// The number of bytes of a digest.
   public static let byteCount = 32
 
-  private let words: [4 of UInt64]
+  @usableFromInline let words: [4 of UInt64]
 
   /// Takes exactly 32 bytes; nil for any other count.
+  @inlinable
   public init?(_ bytes: some Collection<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
     var words: [4 of UInt64] = .init(repeating: 0)

@@ -25,7 +25,7 @@ extension S3Service {
         throw S3Error(
           .invalidAccessKeyId, details: [.init("AWSAccessKeyId", signed.accessKeyID)])
       } catch AccessError.expired {
-        throw S3Error(.expiredToken)
+        throw S3Error(.invalidAccessKeyId, "The AWS access key ID that you provided has expired.")
       }
       try signed.verify(signer.key)
       if signed.sessionToken != nil { throw S3Error(.invalidToken) }

@@ -29,6 +29,12 @@ extension S3Service {
 
   private func copyOnce(_ call: S3Call) async throws -> HTTPResponse {
     let source = try await copySource(call)
+    guard source.size <= engine.configuration.maximumPutSize else {
+      throw S3Error(
+        .invalidRequest,
+        "The specified copy source is larger than the maximum allowable size for a copy source: "
+          + "\(engine.configuration.maximumPutSize)")
+    }
     let headers = try ObjectHeaders(call.headers)
     let checksums = try ChecksumHeaders(call.headers)
     let condition = try Self.writeCondition(call)

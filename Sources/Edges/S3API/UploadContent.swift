@@ -26,7 +26,9 @@ final class UploadContent {
     if case .digest = payload, !algorithms.contains(.sha256) { algorithms.append(.sha256) }
     self.algorithms = algorithms
     guard payload.isChunked else {
-      guard let length = call.request.body.contentLength else {
+      // A request without the header has no body; a client that meant one gets told.
+      guard let length = call.request.body.contentLength, call.headers.contains("content-length")
+      else {
         throw S3Error(.missingContentLength)
       }
       source = PlainContent(call.request.body, length: length)

@@ -10,7 +10,7 @@ public struct BackgroundConfiguration: Sendable {
   public var scrubPeriod: Duration? = .seconds(30 * 86_400)
   /// The part of the time that the periodic scrub works: a tenth.
   public var scrubDutyCycle = 0.1
-  /// The part of the time that repair works: a half.
+  /// The part of the time that repair works, and spreading as well: a half.
   public var repairDutyCycle = 0.5
   /// How long a session of the Files API may rest before it has failed: 1 h.
   public var sessionIdle: Duration = .seconds(3600)
@@ -47,7 +47,8 @@ public struct BackgroundWork: Sendable {
         StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
         TombstoneWorker(engine: engine, delay: configuration.deletionDelay, log: log),
         SweepWorker(engine: engine, log: log),
-        RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
+        RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
+        SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
         UploadCleanupWorker(
           engine: engine, sessionIdle: configuration.sessionIdle,
           multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,

@@ -113,7 +113,7 @@ extension ExtentRepairer {
     }
   }
 
-  private func delete(_ chunk: ChunkID, at id: StoreID) async {
+  func delete(_ chunk: ChunkID, at id: StoreID) async {
     guard let store = engine.stores[id] else { return }
     do throws(ChunkStoreError) {
       try await store.delete([chunk])

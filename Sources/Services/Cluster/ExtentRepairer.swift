@@ -35,7 +35,7 @@ public final class ExtentRepairer: Sendable {
   let engine: ObjectEngine
   let log: Log
   private let inspector: ChunkInspector
-  private let running = Mutex<Set<ExtentID>>([])
+  let running = Mutex<Set<ExtentID>>([])
 
   /// Repairs extents of `engine`.
   public init(engine: ObjectEngine, log: Log) {
@@ -89,7 +89,7 @@ public final class ExtentRepairer: Sendable {
   }
 
   /// Makes and writes the chunks that have a target; an outcome when it is of no use.
-  private func make(_ job: inout RepairJob) async throws -> RepairOutcome? {
+  func make(_ job: inout RepairJob) async throws -> RepairOutcome? {
     var excluding: UInt32 = 0
     while !job.targets.isEmpty {
       var bits: UInt32 = 0
@@ -143,7 +143,7 @@ public final class ExtentRepairer: Sendable {
   }
 
   /// Records what is there, under the generation that the repair began with.
-  private func record(_ job: RepairJob) async throws -> RepairOutcome {
+  func record(_ job: RepairJob) async throws -> RepairOutcome {
     var stores = job.extent.stores
     var done = job.good
     for (index, store) in job.written {

@@ -19,6 +19,14 @@ public final class ReadTracker: Sendable {
     state.withLock { $0.starts.values.min() }
   }
 
+  /// The number of the read that began last; 0 before the first.
+  public var newest: UInt64 { state.withLock { $0.next } }
+
+  /// Whether no read of that number or of one below it runs any more.
+  public func haveEnded(through number: UInt64) -> Bool {
+    state.withLock { !$0.starts.keys.contains { $0 <= number } }
+  }
+
   /// Counts a read that began at `now` until `end` gets the number that this returns.
   public func begin(at now: Timestamp) -> UInt64 {
     state.withLock { state in

@@ -18,7 +18,7 @@ extension VolumeLog {
       let isNeeded = items.contains { item in
         if case .barrier = item { false } else { true }
       }
-      guard isNeeded || state.withLock({ !$0.owed.isEmpty }) else {
+      guard isNeeded || state.withLock({ !$0.owed.isEmpty || $0.writer?.isDirty == true }) else {
         return items.map { _ in .success(LogItem.Outcome()) }
       }
       return try write(items).map { .success($0) }
@@ -45,6 +45,8 @@ extension VolumeLog {
     var outcomes: [LogItem.Outcome] = []
     for item in items { outcomes.append(lay(item, into: &builder)) }
     if builder.count == 0 {
+      // What a failed write has left must not outlive an answer either.
+      if writer.isDirty { try bury(writer) }
       state.withLock { $0.owed.removeFirst(owed.count) }
       return outcomes
     }

@@ -94,6 +94,9 @@ final class VolumeLog: Sendable {
   /// The number of chunks.
   var count: Int { state.withLock { $0.index.count } }
 
+  /// Whether a failed write may have left records behind that the index does not know.
+  var isDirty: Bool { state.withLock { $0.writer?.isDirty == true } }
+
   /// The record of a chunk, nil when there is none.
   func entry(_ id: ChunkID) -> ChunkIndex.Entry? {
     state.withLock { $0.index[id] }

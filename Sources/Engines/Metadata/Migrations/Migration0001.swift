@@ -111,8 +111,8 @@ enum Migration0001 {
 
   private static let extents = [
     "CREATE TABLE placements(id @id, stores @blob NOT NULL UNIQUE)",
-    // digests: the SHA-256 of each chunk, in the order of the chunks. spread: 1 when chunks share
-    // servers that should not.
+    // digests: the SHA-256 of each chunk, in the order of the chunks. spread: 1 when a store
+    // holds two of them.
     """
     CREATE TABLE extents(
       id @blob PRIMARY KEY, placement_id @int NOT NULL, data_count @int NOT NULL,
@@ -121,6 +121,7 @@ enum Migration0001 {
       missing @int NOT NULL DEFAULT 0, spread @int NOT NULL DEFAULT 0,
       kek @int NOT NULL DEFAULT 0, verified_ms @int NOT NULL DEFAULT 0) @clustered
     """,
+    "CREATE INDEX extents_to_spread ON extents(id) WHERE spread = 1",
     """
     CREATE TABLE tombstones(
       extent @blob PRIMARY KEY, placement_id @int NOT NULL, unconfirmed @int NOT NULL,

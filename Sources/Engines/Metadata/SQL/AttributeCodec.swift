@@ -119,12 +119,26 @@ enum PlacementCodec {
   static func decode(_ bytes: [UInt8]) throws(MetadataError) -> [StoreID] {
     guard bytes.count % 16 == 0 else { throw .unavailable("a placement of broken length") }
     var result: [StoreID] = []
+    result.reserveCapacity(bytes.count / 16)
     for start in stride(from: 0, to: bytes.count, by: 16) {
-      guard let store = StoreID(bytes: bytes[start..<start + 16]) else {
-        throw .unavailable("a placement of broken length")
-      }
-      result.append(store)
+      result.append(ID128(bigEndian: bytes, at: start))
     }
     return result
+  }
+}
+
+extension ID128 {
+  /// Takes 16 bytes of an array: the common case of `init(bytes:)` without its generality.
+  ///
+  /// Precondition: they are there.
+  init(bigEndian bytes: [UInt8], at start: Int) {
+    precondition(start >= 0 && start <= bytes.count - 16, "an identifier has 16 bytes")
+    var high: UInt64 = 0
+    var low: UInt64 = 0
+    for index in start..<start + 8 {
+      high = high << 8 | UInt64(bytes[index])
+      low = low << 8 | UInt64(bytes[index + 8])
+    }
+    self.init(high: high, low: low)
   }
 }

@@ -12,8 +12,8 @@ enum ExtentRows {
     """
     INSERT INTO extents(
       id, placement_id, data_count, parity_count, plaintext_length, transform, wrapped_key, digests,
-      generation, missing)
-    VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+      generation, missing, spread)
+    VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     """)
   private static let findPlacement = SQLStatement("SELECT id FROM placements WHERE stores = $1")
   private static let insertPlacement = SQLStatement(
@@ -45,7 +45,7 @@ enum ExtentRows {
         .bytes(extent.id.bytes), .int(placement), .int(Int64(extent.dataCount)),
         .int(Int64(extent.parityCount)), .int(extent.plaintextLength),
         .int(Int64(extent.transform)), .bytes(extent.wrappedKey), .bytes(digests),
-        .int(extent.generation), .int(Int64(extent.missing)),
+        .int(extent.generation), .int(Int64(extent.missing)), spread(extent.stores),
       ])
     if extent.missing != 0 {
       let survivors = extent.stores.count - extent.missing.nonzeroBitCount
@@ -57,6 +57,11 @@ enum ExtentRows {
         ])
     }
     return [stores: placement]
+  }
+
+  /// The value of the column `spread`: whether a store holds two of the chunks.
+  static func spread(_ stores: [StoreID]) -> SQLValue {
+    .int(Set(stores).count < stores.count ? 1 : 0)
   }
 
   /// The number of a placement, which is made when it is new.

@@ -2,19 +2,22 @@ import Base
 
 /// Walks along the current keys of a bucket, as few rows at a time as it can.
 ///
-/// Plain keys are read in runs. What a page does not show, keys below a common prefix that was
-/// shown and long runs of deleted keys, is jumped over: a seek goes to the next live key behind it
-/// and reads nothing but that key.
+/// Plain keys are read in runs, in the order in which they are stored. Keys below a common prefix
+/// that was shown are jumped over: a seek goes to the next live key behind them and reads nothing
+/// but that key. Where most keys are deleted, runs go along the index of live keys.
 struct KeyScan {
   /// What to ask the database for.
   enum Step {
-    /// So many keys from `start` on, deleted ones included, with what a list shows of them.
-    case run(start: [UInt8], count: Int)
+    /// So many keys from `start` on, with what a list shows of them; deleted ones are included
+    /// unless `isSparse`.
+    case run(start: [UInt8], count: Int, isSparse: Bool)
     /// The first live key from `start` on.
     case seek(start: [UInt8])
   }
 
   private static let shortestRun = 8
+  /// What it costs at most to find out that most keys are deleted.
+  private static let firstRun = 256
 
   private let prefixLength: Int
   private let delimiter: [UInt8]
@@ -22,6 +25,7 @@ struct KeyScan {
   private var start: [UInt8]
   private var isDone = false
   private var seeks = false
+  private var isSparse = false
   private var runLength: Int
   private var rows: [ListPage.Row] = []
   private var next: [UInt8]?
@@ -35,7 +39,7 @@ struct KeyScan {
     end = KeyRange.behind(prefix: request.prefix)
     start = Self.start(
       prefix: request.prefix, delimiter: request.delimiter, after: request.after)
-    runLength = request.delimiter.isEmpty ? limit + 1 : Self.shortestRun
+    runLength = request.delimiter.isEmpty ? min(limit + 1, Self.firstRun) : Self.shortestRun
     rows.reserveCapacity(min(limit, 1000))
   }
 
@@ -55,7 +59,7 @@ struct KeyScan {
   mutating func nextStep() -> Step? {
     guard !isDone, start.lexicographicallyPrecedes(end) else { return nil }
     if seeks { return .seek(start: start) }
-    return .run(start: start, count: min(runLength, limit + 1 - rows.count))
+    return .run(start: start, count: min(runLength, limit + 1 - rows.count), isSparse: isSparse)
   }
 
   /// Takes the key that a seek found, nil when it found none.
@@ -92,8 +96,9 @@ struct KeyScan {
       rows.append(.object(try Self.object(row, key: key)))
     }
     if found.count < asked { isDone = true }
-    seeks = deleted > found.count / 2
-    runLength = seeks ? Self.shortestRun : min(limit + 1, runLength * 4)
+    // Once a run was mostly deleted keys, the rest of the page is taken to be like it.
+    if deleted > found.count / 2 { isSparse = true }
+    runLength = min(limit + 1, runLength * 4)
   }
 
   /// Ends the page when a live key is found that has no place in it.

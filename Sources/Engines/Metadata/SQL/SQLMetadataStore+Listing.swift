@@ -7,6 +7,12 @@ extension SQLMetadataStore {
       SELECT key, live, modified_ms, etag, size, storage_class, owner_id, checksum_kind
       FROM objects WHERE bucket_id = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4
       """)
+    static let sparseRun = SQLStatement(
+      """
+      SELECT key, live, modified_ms, etag, size, storage_class, owner_id, checksum_kind
+      FROM objects @live
+      WHERE bucket_id = $1 AND key >= $2 AND key < $3 AND live = 1 ORDER BY key LIMIT $4
+      """)
     static let seek = SQLStatement(
       """
       SELECT key FROM objects @live
@@ -28,9 +34,9 @@ extension SQLMetadataStore {
       let end = SQLValue.bytes(scan.end)
       while let step = scan.nextStep() {
         switch step {
-        case .run(let start, let count):
+        case .run(let start, let count, let isSparse):
           let rows = try await session.query(
-            SQL.run, [bucket, .bytes(start), end, .int(Int64(count))])
+            isSparse ? SQL.sparseRun : SQL.run, [bucket, .bytes(start), end, .int(Int64(count))])
           try scan.takeRun(rows, asked: count)
         case .seek(let start):
           let rows = try await session.query(SQL.seek, [bucket, .bytes(start), end])

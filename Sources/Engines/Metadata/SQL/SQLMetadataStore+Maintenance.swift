@@ -22,9 +22,11 @@ extension SQLMetadataStore {
         UNION ALL SELECT bucket_id, objects, bytes FROM usage_deltas) AS u
       JOIN buckets b ON b.id = u.bucket_id
       """)
+    // An extent that is queued and to be spread is one extent to repair.
     static let counts = [
       "object_versions", "extents", "inline_data", "multipart_uploads", "tombstones",
       "repair_queue",
+      "extents WHERE spread = 1 AND id NOT IN (SELECT extent FROM repair_queue)",
     ].map { SQLStatement("SELECT count(*) FROM \($0)") }
   }
 
@@ -59,7 +61,7 @@ extension SQLMetadataStore {
       return MetadataCounts(
         objects: try usage?.int(0) ?? 0, versions: numbers[0], extents: numbers[1],
         inlineObjects: numbers[2], uploads: numbers[3], tombstones: numbers[4],
-        repairs: numbers[5], bytes: try usage?.int(1) ?? 0)
+        repairs: numbers[5] + numbers[6], bytes: try usage?.int(1) ?? 0)
     }
   }
 

@@ -22,8 +22,9 @@ extension SQLMetadataStore {
       """)
     static let move = SQLStatement(
       """
-      UPDATE extents SET placement_id = $1, generation = generation + 1, missing = missing & ~$2
-      WHERE id = $3
+      UPDATE extents SET placement_id = $1, generation = generation + 1, missing = missing & ~$2,
+        spread = $3
+      WHERE id = $4
       """)
     static let done = SQLStatement("DELETE FROM repair_queue WHERE extent = $1")
     static let rest = SQLStatement(
@@ -37,6 +38,11 @@ extension SQLMetadataStore {
       """
       SELECT \(ExtentRows.columns) FROM extents e JOIN placements p ON p.id = e.placement_id
       WHERE e.id > $1 ORDER BY e.id LIMIT $2
+      """)
+    static let underSpread = SQLStatement(
+      """
+      SELECT \(ExtentRows.columns) FROM extents e JOIN placements p ON p.id = e.placement_id
+      WHERE e.spread = 1 AND e.id > $1 ORDER BY e.id LIMIT $2
       """)
   }
 
@@ -96,7 +102,8 @@ extension SQLMetadataStore {
       else { return nil }
       let queued = try await session.query(SQL.queued, [id]).first?.int(0) ?? 0
       let placement = try await ExtentRows.placement(encoded, cache: cache, session)
-      try await session.run(SQL.move, [.int(placement), .int(Int64(chunks)), id])
+      try await session.run(
+        SQL.move, [.int(placement), .int(Int64(chunks)), ExtentRows.spread(stores), id])
       let rest = queued & ~Int64(chunks)
       if rest == 0 {
         try await session.run(SQL.done, [id])
@@ -125,9 +132,20 @@ extension SQLMetadataStore {
 
   /// All extents by id behind `after`: what scrub walks along.
   public func extents(after: ExtentID?, limit: Int) async throws -> [Extent] {
+    try await walk(SQL.walk, after, limit)
+  }
+
+  /// Extents of which a store holds more than one chunk, by id behind `after`.
+  public func underSpread(after: ExtentID?, limit: Int) async throws -> [Extent] {
+    try await walk(SQL.underSpread, after, limit)
+  }
+
+  private func walk(
+    _ statement: SQLStatement, _ after: ExtentID?, _ limit: Int
+  ) async throws -> [Extent] {
     try await driver.read { session in
       try await session.query(
-        SQL.walk, [.bytes(after?.bytes ?? []), .int(Int64(max(limit, 0)))]
+        statement, [.bytes(after?.bytes ?? []), .int(Int64(max(limit, 0)))]
       ).map { try ExtentRows.extent($0) }
     }
   }

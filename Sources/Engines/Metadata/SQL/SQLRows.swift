@@ -125,13 +125,7 @@ public struct SQLRow: Sendable {
   public func id<Kind>(_ column: Int) throws(MetadataError) -> ID128<Kind> {
     let bytes = try bytes(column)
     guard bytes.count == 16 else { throw Self.corrupt(column) }
-    var high: UInt64 = 0
-    var low: UInt64 = 0
-    for index in 0..<8 {
-      high = high << 8 | UInt64(bytes[index])
-      low = low << 8 | UInt64(bytes[index + 8])
-    }
-    return ID128(high: high, low: low)
+    return ID128(bigEndian: bytes, at: 0)
   }
 
   /// A row that does not hold what it should.

@@ -47,7 +47,7 @@ public struct MetadataCounts: Hashable, Sendable {
   public var uploads: Int64
   /// Extents waiting to be deleted.
   public var tombstones: Int64
-  /// Extents waiting for repair.
+  /// Extents waiting for repair, or for stores over which to spread their chunks.
   public var repairs: Int64
   /// Plaintext bytes of current objects.
   public var bytes: Int64
@@ -96,6 +96,9 @@ public protocol MaintenanceStore: Sendable {
 
   /// All extents by id behind `after`: what scrub walks along.
   func extents(after: ExtentID?, limit: Int) async throws -> [Extent]
+
+  /// Extents of which a store holds more than one chunk, by id behind `after`.
+  func underSpread(after: ExtentID?, limit: Int) async throws -> [Extent]
 
   /// Folds at most `limit` usage deltas into totals; how many there were.
   func foldUsage(limit: Int) async throws -> Int

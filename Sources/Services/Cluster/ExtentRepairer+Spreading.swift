@@ -1,0 +1,84 @@
+import Base
+import ChunkStore
+import Metadata
+import ObjectEngine
+import Runtime
+import Synchronization
+
+/// A chunk that lies in another store by now.
+struct MovedChunk: Hashable, Sendable {
+  let chunk: ChunkID
+  /// Where its former copy lies.
+  let formerStore: StoreID
+}
+
+extension ExtentRepairer {
+  /// Where chunks that share a store with a sibling of a lower index go, by index; none where every
+  /// store that takes writes holds a chunk of the extent already.
+  func spreadTargets(_ extent: Extent) -> [Int: StoreID] {
+    var seen: Set<StoreID> = []
+    var taken = extent.stores
+    var targets: [Int: StoreID] = [:]
+    for (index, store) in extent.stores.enumerated() where !seen.insert(store).inserted {
+      guard let other = engine.stores.placeOne(extent.id, beside: taken) else { break }
+      targets[index] = other
+      taken.append(other)
+    }
+    return targets
+  }
+
+  /// Makes chunks that share a store again in stores without siblings, as far as there are any.
+  ///
+  /// Their former copies stay: reads that run may hold the row as it was. They are for `remove`,
+  /// once those reads have ended. Throws what the metadata throws, and `CancellationError`.
+  func spread(_ id: ExtentID) async throws -> (outcome: RepairOutcome, moved: [MovedChunk]) {
+    guard running.withLock({ $0.insert(id).inserted }) else { return (.busy, []) }
+    defer { running.withLock { _ = $0.remove(id) } }
+    // As a running read: should the extent be deleted from here on, its chunks stay until the end.
+    let token = engine.reads.begin(at: engine.clock.now)
+    defer { engine.reads.end(token) }
+    guard let extent = try await engine.metadata.extent(id) else { return (.gone, []) }
+    do { _ = try ObjectEngine.geometry(of: extent) } catch {
+      return (.refused("the extent's row makes no sense"), [])
+    }
+    let targets = spreadTargets(extent)
+    var job = RepairJob(
+      extent: extent, wanted: targets.keys.reduce(0) { $0 | 1 << UInt32($1) })
+    job.targets = targets
+    do {
+      if let outcome = try await make(&job) { return (outcome, []) }
+    } catch {
+      // Chunks become visible one by one: some may be there already, where nothing names them.
+      await withdraw(job)
+      throw error
+    }
+    let outcome = try await record(job)
+    switch outcome {
+    case .repaired, .incomplete:
+      let moved = job.written.keys.sorted().map {
+        MovedChunk(
+          chunk: ChunkID(extent: id, index: UInt8($0)), formerStore: extent.stores[$0])
+      }
+      return (outcome, moved)
+    case .gone, .superseded, .unreadable, .refused, .busy:
+      return (outcome, [])
+    }
+  }
+
+  /// Deletes the former copy of a chunk, unless the extent's row, as it is by now, says that it
+  /// belongs there; false when another task is at work on the extent.
+  ///
+  /// Precondition: reads that began before the chunk was moved have ended.
+  func remove(_ former: MovedChunk) async throws -> Bool {
+    let id = former.chunk.extent
+    guard running.withLock({ $0.insert(id).inserted }) else { return false }
+    defer { running.withLock { _ = $0.remove(id) } }
+    let index = Int(former.chunk.index)
+    if let current = try await engine.metadata.extent(id) {
+      guard current.stores.indices.contains(index), current.stores[index] != former.formerStore
+      else { return true }
+    }
+    await delete(former.chunk, at: former.formerStore)
+    return true
+  }
+}
