@@ -168,6 +168,28 @@ struct ModelFaultTests {
     await node.close()
   }
 
+  @Test("more writes at once than the buffers suffice for all get done", .timeLimit(.minutes(1)))
+  func manyWrites() async throws {
+    let node = try await ModelNode.open(bufferLimit: 9 << 20)
+    let bucket = try await bucket(node)
+    let engine = node.engine
+    let size = 3 * Self.stripe + 5
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<24 {
+        let request = request(bucket, "k-\(number)")
+        group.addTask {
+          let bytes = [UInt8](repeating: UInt8(number), count: size)
+          let source = ModelSource(
+            bytes, isKnown: number.isMultiple(of: 2), seed: UInt64(number))
+          _ = try await engine.put(request, from: source)
+        }
+      }
+      try await group.waitForAll()
+    }
+    try await expectClean(node)
+    await node.close()
+  }
+
   @Test("more copies at once than the buffers suffice for all get done", .timeLimit(.minutes(1)))
   func manyCopies() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)

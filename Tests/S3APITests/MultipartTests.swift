@@ -96,6 +96,55 @@
       }
     }
 
+    @Test("pages of parts and uploads add up, and a page of nothing ends")
+    func pages() async throws {
+      try await S3Fixture.serving { _, client async throws in
+        try await client.send("PUT", "/bucket")
+        let upload = try await Self.begin(client)
+        for number in [1, 3, 7] {
+          _ = try await Self.part(client, upload, number, Sample.bytes(number))
+        }
+        let base = "uploadId=\(upload)"
+        let none = try await client.send("GET", "/bucket/m", query: "max-parts=0&" + base)
+        #expect(none.values("IsTruncated") == ["false"])
+        #expect(none.values("PartNumber").isEmpty)
+        var numbers: [String] = []
+        var marker = "0"
+        for _ in 0..<4 {
+          let page = try await client.send(
+            "GET", "/bucket/m", query: "max-parts=1&part-number-marker=\(marker)&" + base)
+          numbers += page.values("PartNumber")
+          guard page.values("IsTruncated") == ["true"] else { break }
+          marker = try #require(page.values("NextPartNumberMarker").first)
+        }
+        #expect(numbers == ["1", "3", "7"])
+        var expected = [upload]
+        for key in ["a", "m", "m", "z/1", "z/2"] {
+          expected.append(try await Self.begin(client, key))
+        }
+        for size in [1, 2, 4, 100] {
+          var found: [String] = []
+          var next = ""
+          for _ in 0..<7 {
+            let page = try await client.send(
+              "GET", "/bucket", query: "max-uploads=\(size)&uploads=" + next)
+            #expect(page.status == 200)
+            found += page.values("UploadId")
+            guard page.values("IsTruncated") == ["true"] else { break }
+            let key = try #require(page.values("NextKeyMarker").first).replacing("/", with: "%2F")
+            let id = try #require(page.values("NextUploadIdMarker").first)
+            next = "&key-marker=\(key)&upload-id-marker=\(id)"
+          }
+          #expect(found.count == expected.count, "\(size)")
+          #expect(Set(found) == Set(expected), "\(size)")
+        }
+        let grouped = try await client.send(
+          "GET", "/bucket", query: "delimiter=%2F&prefix=z&uploads=")
+        #expect(grouped.values("UploadId").isEmpty)
+        #expect(grouped.values("CommonPrefixes") == ["<Prefix>z/</Prefix>"])
+      }
+    }
+
     @Test("the same Complete twice at once answers twice as one")
     func race() async throws {
       try await S3Fixture.serving { _, client async throws in

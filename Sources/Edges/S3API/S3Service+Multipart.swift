@@ -95,8 +95,9 @@ extension S3Service {
     let pageSize = try Parameters.pageSize(call.query, "max-parts")
     let marker = try Parameters.partNumberMarker(call.query.text("part-number-marker"))
     var parts = try await metadata.parts(of: upload.id, after: marker, limit: pageSize + 1)
-    let isCut = parts.count > pageSize
-    if isCut { parts.removeLast(parts.count - pageSize) }
+    // A page of nothing is no page that others follow: its marker would not move.
+    let isCut = pageSize > 0 && parts.count > pageSize
+    parts = Array(parts.prefix(pageSize))
     var owners = OwnerNames(metadata)
     return Self.xml(
       S3Response.listParts(

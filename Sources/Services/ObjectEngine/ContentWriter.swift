@@ -47,18 +47,36 @@ struct ContentWriter {
     let firstLength = Int(min(expected ?? Int64(stripePlaintext), Int64(stripePlaintext)))
     let isKnownSmall = plan.allowsInline && firstLength <= configuration.inlineLimit
     if isKnownSmall && expected != nil { return try await writeInline(source, firstLength) }
-    let layout = layout(plaintextLength: firstLength)
-    let buffer = try await engine.buffers.stripe(layout.byteCount)
-    let count = try await source.fill(buffer.memory, limit: firstLength)
-    let isWhole = try await isAtEnd(source, after: Int64(count), isShort: count < firstLength)
-    let first = PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isWhole)
-    guard isWhole else { return try await writeStreaming(first, source) }
-    if plan.allowsInline && count <= configuration.inlineLimit {
+    let first = try await firstStripe(source, firstLength)
+    guard let whole = first.takeIfLast() else { return try await writeStreaming(first, source) }
+    if plan.allowsInline && whole.count <= configuration.inlineLimit {
       let hasher = ContentHasher(algorithms: plan.algorithms)
-      hasher.update(buffer.memory, 0..<count)
-      return try seal(buffer.memory, count, digests: hasher.finish())
+      hasher.update(whole.buffer.memory, 0..<whole.count)
+      return try seal(whole.buffer.memory, whole.count, digests: hasher.finish())
     }
-    return try await writeSingle(first)
+    return try await writeSingle(whole)
+  }
+
+  /// The first stripe on its way: whoever takes it is the only one that holds its buffer.
+  private final class FirstStripe {
+    private var stripe: PlainStripe?
+
+    init(_ stripe: PlainStripe) { self.stripe = stripe }
+
+    func take() -> PlainStripe? { stripe.take() }
+
+    func takeIfLast() -> PlainStripe? { stripe?.isLast == true ? stripe.take() : nil }
+  }
+
+  private func firstStripe(
+    _ source: PeekingSource, _ length: Int
+  ) async throws -> FirstStripe {
+    let layout = layout(plaintextLength: length)
+    let buffer = try await engine.buffers.stripe(layout.byteCount)
+    let count = try await source.fill(buffer.memory, limit: length)
+    let isWhole = try await isAtEnd(source, after: Int64(count), isShort: count < length)
+    return FirstStripe(
+      PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isWhole))
   }
 
   /// A layout for stripes of at most so much plaintext.
@@ -116,7 +134,7 @@ struct ContentWriter {
   // MARK: Content of many stripes
 
   private func writeStreaming(
-    _ first: PlainStripe, _ source: PeekingSource
+    _ first: FirstStripe, _ source: PeekingSource
   ) async throws -> WrittenContent {
     let draft = try engine.draftExtent(scheme: scheme)
     let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
@@ -166,23 +184,42 @@ struct ContentWriter {
   }
 
   private func produce(
-    _ first: PlainStripe, _ source: PeekingSource, into lanes: WriteLanes
+    _ first: FirstStripe, _ source: PeekingSource, into lanes: WriteLanes
   ) async throws {
-    var stripe = first
-    var total = Int64(first.count)
+    var total: Int64 = 0
+    var isDone = try await sendFirst(first, &total, into: lanes)
+    while !isDone { isDone = try await sendNext(source, &total, into: lanes) }
+  }
+
+  private func sendFirst(
+    _ first: FirstStripe, _ total: inout Int64, into lanes: WriteLanes
+  ) async throws -> Bool {
+    guard let stripe = first.take() else { return true }
+    total += Int64(stripe.count)
+    try await lanes.send(stripe)
+    return stripe.isLast
+  }
+
+  /// Reads and sends one stripe; true when it was the last.
+  ///
+  /// A function of its own, so that the buffer of the stripe before is given up when this one
+  /// waits for the budget: writers that keep one while they wait for another would wait for each
+  /// other for ever.
+  private func sendNext(
+    _ source: PeekingSource, _ total: inout Int64, into lanes: WriteLanes
+  ) async throws -> Bool {
     // Full stripes need the full layout: the first buffer was sized for one already.
     let layout = layout(plaintextLength: stripePlaintext)
-    while true {
-      try await lanes.send(stripe)
-      if stripe.isLast { return }
-      let buffer = try await engine.buffers.stripe(layout.byteCount)
-      let expected = source.expectedLength.map { Int(min($0 - total, Int64(stripePlaintext))) }
-      let limit = expected ?? stripePlaintext
-      let count = try await source.fill(buffer.memory, limit: limit)
-      total += Int64(count)
-      let isLast = try await isAtEnd(source, after: total, isShort: count < limit)
-      stripe = PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isLast)
-    }
+    let buffer = try await engine.buffers.stripe(layout.byteCount)
+    let begun = total
+    let expected = source.expectedLength.map { Int(min($0 - begun, Int64(stripePlaintext))) }
+    let limit = expected ?? stripePlaintext
+    let count = try await source.fill(buffer.memory, limit: limit)
+    total += Int64(count)
+    let isLast = try await isAtEnd(source, after: total, isShort: count < limit)
+    try await lanes.send(
+      PlainStripe(buffer: buffer, layout: layout, count: count, isLast: isLast))
+    return isLast
   }
 
   /// Whether nothing follows `total` bytes; `isShort` says that fewer came than were wanted.
