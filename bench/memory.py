@@ -31,8 +31,13 @@ def in_flight(bench, scale, table):
         clients.append(subprocess.Popen(
             ["curl", "-sSf", "--limit-rate", rate, "-o", "/dev/null",
              url + bench.target("GET", "/flight/source")], stderr=subprocess.PIPE))
-    most, running = 0, 0
+    most, running, deadline = 0, 0, time.monotonic() + 60
     while any(client.poll() is None for client in clients):
+        if time.monotonic() > deadline:
+            stuck = sum(client.poll() is None for client in clients)
+            for client in clients:
+                client.kill()
+            raise AssertionError(f"{stuck} transfers stand still")
         most = max(most, bench.server.status_field("VmRSS"))
         running = max(running, sum(client.poll() is None for client in clients))
         time.sleep(0.1)
