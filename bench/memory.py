@@ -53,9 +53,11 @@ def in_flight(bench, scale, table):
 def growth(bench, scale, table):
     """RSS after 110,000 requests minus RSS after 10,000, half of them PUTs."""
     bench.bucket("growth")
+    keys = [f"/growth/{i:05d}" for i in range(1000)]
+    for key in keys:
+        assert bench.server.s3("PUT", key, body=b"x" * 4096).status == 200
     targets = {
-        method: [bench.target(method, f"/growth/{i:05d}") for i in range(5000)]
-        for method in ("PUT", "GET")}
+        method: [bench.target(method, key) for key in keys] for method in ("PUT", "GET")}
 
     def requests(wanted):
         done = 0
