@@ -5,8 +5,8 @@
 // FAULT_WRITE_FULL  a pattern: matching writes report ENOSPC
 // FAULT_WHILE       a file: faults happen only while it exists
 //
-// A pattern is `kind:text`: kind `f` for files, `d` for directories, `a` for both; text is a part
-// of the path.
+// A pattern is `kind:text|text…`: kind `f` for files, `d` for directories, `a` for both; each text
+// is a part of the path.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,7 +35,13 @@ static int matches(const char *variable, int descriptor) {
   if (!is_directory && !S_ISREG(status.st_mode)) return 0;
   if (pattern[0] == 'f' && is_directory) return 0;
   if (pattern[0] == 'd' && !is_directory) return 0;
-  return strstr(path, pattern + 2) != NULL;
+  for (const char *text = pattern + 2; text != NULL;) {
+    const char *end = strchr(text, '|');
+    size_t count = end != NULL ? (size_t)(end - text) : strlen(text);
+    if (count > 0 && memmem(path, (size_t)length, text, count) != NULL) return 1;
+    text = end != NULL ? end + 1 : NULL;
+  }
+  return 0;
 }
 
 static int faulty_sync(int descriptor, const char *name) {
