@@ -31,8 +31,13 @@ def in_flight(bench, scale, table):
         clients.append(subprocess.Popen(
             ["curl", "-sSf", "--limit-rate", rate, "-o", "/dev/null",
              url + bench.target("GET", "/flight/source")], stderr=subprocess.PIPE))
-    most, running = 0, 0
+    most, running, deadline = 0, 0, time.monotonic() + 60
     while any(client.poll() is None for client in clients):
+        if time.monotonic() > deadline:
+            stuck = sum(client.poll() is None for client in clients)
+            for client in clients:
+                client.kill()
+            raise AssertionError(f"{stuck} transfers stand still")
         most = max(most, bench.server.status_field("VmRSS"))
         running = max(running, sum(client.poll() is None for client in clients))
         time.sleep(0.1)
@@ -48,9 +53,11 @@ def in_flight(bench, scale, table):
 def growth(bench, scale, table):
     """RSS after 110,000 requests minus RSS after 10,000, half of them PUTs."""
     bench.bucket("growth")
+    keys = [f"/growth/{i:05d}" for i in range(1000)]
+    for key in keys:
+        assert bench.server.s3("PUT", key, body=b"x" * 4096).status == 200
     targets = {
-        method: [bench.target(method, f"/growth/{i:05d}") for i in range(5000)]
-        for method in ("PUT", "GET")}
+        method: [bench.target(method, key) for key in keys] for method in ("PUT", "GET")}
 
     def requests(wanted):
         done = 0
