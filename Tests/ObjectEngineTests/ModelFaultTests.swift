@@ -210,7 +210,8 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("more downloads at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
+  @Test(
+    "more downloads at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
   func manyReads() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)
