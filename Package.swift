@@ -165,7 +165,11 @@ let package = Package(
       ]),
     tests(
       "S3API",
-      ["S3API", "Base", "Runtime", "Access", "HTTPServer", "S3Wire", "Signing", "TestSupport"]),
+      [
+        "S3API", "Base", "Runtime", "Access", "Checksums", "ChunkStore", "Crypto", "Disk",
+        "Erasure", "HTTPServer", "Metadata", "MetadataSQLite", "ObjectEngine", "Placement",
+        "S3Wire", "Sealing", "Signing", "Telemetry", "TestSupport",
+      ]),
     tests(
       "AdminAPI",
       ["AdminAPI", "Access", "Base", "Runtime", "HTTPServer", "Signing", "TestSupport"]),

@@ -168,7 +168,7 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("more writes at once than the buffers suffice for all get done", .timeLimit(.minutes(1)))
+  @Test("more writes at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
   func manyWrites() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)
@@ -190,7 +190,7 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("more copies at once than the buffers suffice for all get done", .timeLimit(.minutes(1)))
+  @Test("more copies at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
   func manyCopies() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)
@@ -210,7 +210,8 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("more downloads at once than the buffers suffice for all get done", .timeLimit(.minutes(1)))
+  @Test(
+    "more downloads at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
   func manyReads() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)

@@ -8,20 +8,20 @@ import Testing
 
 /// One random sequence of requests, each carried out by the engine and by the reference.
 final class ModelRun {
-  private let random: SeededRandom
-  private var running: ModelNode?
-  private var reference = ReferenceS3()
-  private var buckets: [String: Bucket] = [:]
-  private var uploads: [Int: MultipartUpload] = [:]
-  private var nextUpload = 1
-  private var modified: [String: Timestamp] = [:]
+  let random: SeededRandom
+  var running: ModelNode?
+  var reference = ReferenceS3()
+  var buckets: [String: Bucket] = [:]
+  var uploads: [Int: MultipartUpload] = [:]
+  var nextUpload = 1
+  var modified: [String: Timestamp] = [:]
   /// The two stores that this sequence may take away.
-  private let fragile: [Int]
-  private var log: [String] = []
-  private let owner = UserID(1)
+  let fragile: [Int]
+  var log: [String] = []
+  let owner = UserID(1)
 
   static let bucketNames = ["alpha", "beta"]
-  private static let pattern = SeededRandom(seed: 99).bytes(1 << 16)
+  static let pattern = SeededRandom(seed: 99).bytes(1 << 16)
 
   init(seed: UInt64) async throws {
     random = SeededRandom(seed: seed)
@@ -31,7 +31,7 @@ final class ModelRun {
     for name in Self.bucketNames { try await createBucket(name) }
   }
 
-  private var node: ModelNode {
+  var node: ModelNode {
     get throws { try #require(running) }
   }
 
@@ -40,9 +40,9 @@ final class ModelRun {
 
   // MARK: Random choices
 
-  private func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
+  func pick(_ count: Int) -> Int { Int(random.next() % UInt64(count)) }
 
-  private func key() -> [UInt8] {
+  func key() -> [UInt8] {
     let keys = [
       "a", "a/b", "a/b/c", "a/c", "a//b", "b", "b/../c", "dir/", "dir/x", "dir/y/z", "z%2F", "é",
       "\u{1}", "~",
@@ -51,7 +51,7 @@ final class ModelRun {
     return Array(keys[pick(keys.count)].utf8)
   }
 
-  private func content(_ size: Int) -> [UInt8] {
+  func content(_ size: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(size + Self.pattern.count)
     let stamp = random.bytes(16)
@@ -61,7 +61,7 @@ final class ModelRun {
     return bytes
   }
 
-  private func size() -> Int {
+  func size() -> Int {
     let stripe = 1 << 20
     let sizes = [
       0, 1, 100, 16 << 10, (16 << 10) + 1, 65_535, 65_536, 65_537, 300_000, stripe - 1, stripe,
@@ -70,11 +70,11 @@ final class ModelRun {
     return pick(2) == 0 ? sizes[pick(sizes.count)] : pick(20_000)
   }
 
-  private func metadata() -> [String: String] {
+  func metadata() -> [String: String] {
     pick(2) == 0 ? [:] : ["color": "\(pick(100))", "note": "n \(pick(3))"]
   }
 
-  private func condition(_ bucket: String, _ key: [UInt8]) -> ReferenceS3.Condition {
+  func condition(_ bucket: String, _ key: [UInt8]) -> ReferenceS3.Condition {
     switch pick(8) {
     case 0: .absent
     case 1: .exists
@@ -84,7 +84,7 @@ final class ModelRun {
     }
   }
 
-  private func attributes(_ metadata: [String: String]) -> ObjectAttributes {
+  func attributes(_ metadata: [String: String]) -> ObjectAttributes {
     ObjectAttributes(
       headers: [.init(name: "content-type", value: "text/x-model")],
       metadata: metadata.sorted { $0.key < $1.key }.map { .init(name: $0.key, value: $0.value) })
@@ -113,13 +113,13 @@ final class ModelRun {
     }
   }
 
-  private func note(_ text: String) { log.append("\(log.count): \(text)") }
+  func note(_ text: String) { log.append("\(log.count): \(text)") }
 
-  private func text(_ bucket: String, _ key: [UInt8]) -> String {
+  func text(_ bucket: String, _ key: [UInt8]) -> String {
     "\(bucket)/\(String(decoding: key.prefix(20), as: UTF8.self))"
   }
 
-  private func refusal(_ error: any Error) throws -> ReferenceS3.Refusal {
+  func refusal(_ error: any Error) throws -> ReferenceS3.Refusal {
     var error = error
     if case EngineError.metadata(let inner) = error { error = inner }
     switch error {
@@ -137,7 +137,7 @@ final class ModelRun {
   }
 
   /// Runs a request on both sides and compares the answers.
-  private func both<R: Equatable>(
+  func both<R: Equatable>(
     _ what: String, expected: () throws -> R, actual: () async throws -> R
   ) async throws {
     note(what)
@@ -148,12 +148,12 @@ final class ModelRun {
     try #require(found == wanted, "\(what)\n\(story)")
   }
 
-  private func bucket(_ name: String) throws -> Bucket {
+  func bucket(_ name: String) throws -> Bucket {
     guard let bucket = buckets[name] else { throw MetadataError.noSuchBucket }
     return bucket
   }
 
-  private func engineCondition(_ condition: ReferenceS3.Condition) -> WriteCondition {
+  func engineCondition(_ condition: ReferenceS3.Condition) -> WriteCondition {
     switch condition {
     case .none: .none
     case .absent: .absent
@@ -164,7 +164,7 @@ final class ModelRun {
 
   // MARK: Buckets
 
-  private func createBucket(_ name: String) async throws {
+  func createBucket(_ name: String) async throws {
     try await both("create bucket \(name)") {
       try reference.createBucket(name)
       return true
@@ -175,7 +175,7 @@ final class ModelRun {
     }
   }
 
-  private func deleteBucket(_ name: String) async throws {
+  func deleteBucket(_ name: String) async throws {
     try await both("delete bucket \(name)") {
       try reference.deleteBucket(name)
       return true
@@ -188,7 +188,7 @@ final class ModelRun {
 
   // MARK: Objects
 
-  private func put(_ name: String, _ key: [UInt8]) async throws {
+  func put(_ name: String, _ key: [UInt8]) async throws {
     let content = content(size())
     let metadata = metadata()
     let condition = condition(name, key)
@@ -208,7 +208,7 @@ final class ModelRun {
     }
   }
 
-  private func noteModified(_ name: String, _ key: [UInt8], _ time: Timestamp) throws {
+  func noteModified(_ name: String, _ key: [UInt8], _ time: Timestamp) throws {
     let id = text(name, key) + Hex.encode(key)
     if let before = modified[id], (try? reference.object(name, key)) != nil {
       try #require(time > before, "Last-Modified of \(id) went back")
@@ -216,7 +216,7 @@ final class ModelRun {
     modified[id] = time
   }
 
-  private func lookUp(
+  func lookUp(
     _ name: String, _ key: [UInt8], withContent: Bool = true
   ) async throws -> ObjectVersion {
     let found = try await node.store.lookUp(
@@ -226,7 +226,7 @@ final class ModelRun {
     return version
   }
 
-  private func read(_ version: ObjectVersion, _ range: Range<Int64>) async throws -> [UInt8] {
+  func read(_ version: ObjectVersion, _ range: Range<Int64>) async throws -> [UInt8] {
     if range.isEmpty { return [] }
     if version.extentCount == 0 {
       let bytes = try node.engine.inlineContent(version)
@@ -238,7 +238,7 @@ final class ModelRun {
     return result
   }
 
-  private func get(_ name: String, _ key: [UInt8]) async throws {
+  func get(_ name: String, _ key: [UInt8]) async throws {
     note("get \(text(name, key))")
     guard let expected = try? reference.object(name, key) else {
       return try await both("get \(text(name, key))") {
@@ -268,7 +268,7 @@ final class ModelRun {
     try #require(isSame(bytes, wanted), "bytes \(range) of \(size)\n\(story)")
   }
 
-  private func partRange(
+  func partRange(
     _ version: ObjectVersion, _ expected: ReferenceS3.Object
   ) async throws -> Range<Int64> {
     let links = try await node.store.extents(of: version.number, in: 0..<version.size)
@@ -282,7 +282,7 @@ final class ModelRun {
     return link.offset..<link.offset + link.length
   }
 
-  private func isSame(_ left: [UInt8], _ right: ArraySlice<UInt8>) -> Bool {
+  func isSame(_ left: [UInt8], _ right: ArraySlice<UInt8>) -> Bool {
     left.count == right.count
       && left.withUnsafeBytes { a in
         right.withUnsafeBytes { b in
@@ -292,7 +292,7 @@ final class ModelRun {
       }
   }
 
-  private func copy(_ name: String, _ key: [UInt8]) async throws {
+  func copy(_ name: String, _ key: [UInt8]) async throws {
     let target = (bucket: Self.bucketNames[pick(2)], key: self.key())
     let replaced = pick(2) == 0 ? metadata() : nil
     let condition = condition(target.bucket, target.key)
@@ -313,7 +313,7 @@ final class ModelRun {
     }
   }
 
-  private func replaceMetadata(_ name: String, _ key: [UInt8]) async throws {
+  func replaceMetadata(_ name: String, _ key: [UInt8]) async throws {
     let metadata = metadata()
     try await both("new metadata of \(text(name, key))") {
       try reference.replaceMetadata(name, key, metadata)
@@ -327,7 +327,7 @@ final class ModelRun {
     }
   }
 
-  private func delete(_ name: String, _ key: [UInt8]) async throws {
+  func delete(_ name: String, _ key: [UInt8]) async throws {
     let condition = condition(name, key)
     try await both("delete \(text(name, key)) \(condition)") {
       try reference.delete(name, key, condition)
@@ -340,7 +340,7 @@ final class ModelRun {
 
   // MARK: Listing
 
-  private func list(_ name: String) async throws {
+  func list(_ name: String) async throws {
     let prefixes = ["", "a", "a/", "dir/", "dir/y", "z", "none"]
     let prefix = Array(prefixes[pick(prefixes.count)].utf8)
     let delimiter = Array(["", "/", "//", "b"][pick(4)].utf8)
@@ -369,177 +369,5 @@ final class ModelRun {
       guard let next = page.next else { return }
       after = next
     }
-  }
-
-  // MARK: Multipart
-
-  private func createUpload(_ name: String, _ key: [UInt8]) async throws {
-    let metadata = metadata()
-    let number = nextUpload
-    nextUpload += 1
-    try await both("create upload \(number) of \(text(name, key))") {
-      try reference.createUpload(number, name, key, metadata: metadata)
-      return true
-    } actual: {
-      uploads[number] = try await node.engine.createUpload(
-        bucket: try bucket(name), key: key, attributes: attributes(metadata),
-        storageClass: "STANDARD", owner: owner, algorithm: nil, type: nil)
-      return true
-    }
-  }
-
-  private func someUpload() -> Int { 1 + pick(max(1, nextUpload - 1)) }
-
-  /// The upload as a request would look it up.
-  private func upload(_ number: Int) async throws -> MultipartUpload {
-    guard let known = uploads[number],
-      let upload = try await node.store.upload(known.id, bucket: known.bucket, key: known.key)
-    else { throw MetadataError.noSuchUpload }
-    return upload
-  }
-
-  private func putPart() async throws {
-    let number = someUpload()
-    let part = 1 + pick(4)
-    if pick(3) == 0, let name = reference.uploads[number]?.bucket {
-      return try await copyPart(part, of: number, in: name)
-    }
-    let content = content(pick(3) == 0 ? ReferenceS3.minimumPartSize + pick(3) : size())
-    try await both("part \(part) of \(number), \(content.count)") {
-      try reference.putPart(part, of: number, content)
-    } actual: {
-      let upload = try await upload(number)
-      let name = reference.uploads[number]?.bucket ?? ""
-      return try await node.engine.putPart(
-        part, of: upload, bucket: try bucket(name),
-        from: ModelSource(content, isKnown: true, seed: random.next()), algorithms: [.crc64nvme]
-      ).etag
-    }
-  }
-
-  private func copyPart(_ part: Int, of number: Int, in name: String) async throws {
-    let key = key()
-    guard let source = try? reference.object(name, key), !source.content.isEmpty else { return }
-    let start = pick(source.content.count)
-    let range = start..<start + 1 + pick(source.content.count - start)
-    try await both("part \(part) of \(number) copies \(text(name, key)) \(range)") {
-      try reference.putPart(part, of: number, Array(source.content[range]))
-    } actual: {
-      try await node.engine.copyPart(
-        part, of: try await upload(number), bucket: try bucket(name),
-        from: try await lookUp(name, key), Int64(range.lowerBound)..<Int64(range.upperBound),
-        algorithms: [.crc64nvme]
-      ).etag
-    }
-  }
-
-  private func complete() async throws {
-    let number = someUpload()
-    let parts = reference.uploads[number]?.parts ?? [:]
-    var named = parts.sorted { $0.key < $1.key }.map { (number: $0.key, etag: $0.value.etag) }
-    if named.count > 1, pick(3) == 0 { named.remove(at: pick(named.count)) }
-    if pick(8) == 0 { named.append((number: 9, etag: String(repeating: "0", count: 32))) }
-    guard !named.isEmpty else { return }
-    let target = reference.uploads[number]
-    let condition = target.map { self.condition($0.bucket, $0.key) } ?? .none
-    try await both("complete \(number) of \(named.count) parts \(condition)") {
-      try reference.complete(number, named, condition)
-    } actual: {
-      let upload = try await upload(number)
-      let result = try await node.engine.complete(
-        upload, parts: named.map { NamedPart(number: $0.number, etag: $0.etag, checksum: nil) },
-        condition: engineCondition(condition))
-      if let target { try noteModified(target.bucket, target.key, result.version.lastModified) }
-      return result.etag
-    }
-  }
-
-  private func abort() async throws {
-    let number = someUpload()
-    try await both("abort \(number)") {
-      try reference.abort(number)
-      return true
-    } actual: {
-      let upload = try await upload(number)
-      try await node.store.abort(upload.id, bucket: upload.bucket, key: upload.key)
-      return true
-    }
-  }
-
-  // MARK: Faults
-
-  private func switchStores() async throws {
-    let count = pick(3)
-    note("stores away: \(fragile.prefix(count))")
-    for (index, store) in try node.stores.enumerated() {
-      store.setAway(fragile.prefix(count).contains(index))
-    }
-    try await node.engine.stores.refresh()
-  }
-
-  private func restart() async throws {
-    let isKill = pick(2) == 0
-    note(isKill ? "killed" : "restarted")
-    try idle()
-    let directory = isKill ? try node.snapshot() : try node.directory
-    try await node.close()
-    // The locks of the stores go with the last reference.
-    running = nil
-    running = try await ModelNode.open(directory)
-    try await node.engine.stores.refresh()
-  }
-
-  private func idle() throws {
-    try #require(try node.engine.buffers.used == 0, "buffers are lent\n\(story)")
-    try #require(try node.engine.reads.oldest == nil, "a read is counted\n\(story)")
-  }
-
-  // MARK: The end
-
-  /// Reads everything, lists everything and counts what is in the stores.
-  func finish() async throws {
-    for store in try node.stores { store.setAway(false) }
-    try await node.engine.stores.refresh()
-    note("the end")
-    for (name, objects) in reference.buckets {
-      let bucket = try bucket(name)
-      for (key, object) in objects {
-        let version = try await lookUp(name, key)
-        let bytes = try await read(version, 0..<version.size)
-        try #require(isSame(bytes, object.content[...]), "\(text(name, key))\n\(story)")
-      }
-      let usage = try await node.store.usage(of: bucket.id)
-      #expect(usage.objects == Int64(objects.count))
-      #expect(usage.bytes == Int64(objects.values.reduce(0) { $0 + $1.content.count }))
-    }
-    let chunks = try await node.chunks()
-    let named = try await node.store.named(among: Array(chunks.keys))
-    #expect(Set(chunks.keys).subtracting(named).isEmpty, "chunks that nothing names")
-    #expect(try node.unfinishedFiles() == [])
-    try idle()
-    try await node.close()
-  }
-}
-
-/// Gives bytes in pieces of odd lengths, with or without telling how many will come.
-final class ModelSource: ObjectSource {
-  let expectedLength: Int64?
-  private let bytes: [UInt8]
-  private let random: SeededRandom
-  private var position = 0
-
-  init(_ bytes: [UInt8], isKnown: Bool, seed: UInt64) {
-    self.bytes = bytes
-    expectedLength = isKnown ? Int64(bytes.count) : nil
-    random = SeededRandom(seed: seed)
-  }
-
-  func read(into buffer: AlignedBuffer, at offset: Int, count: Int) async throws -> Int {
-    let most = 1 + Int(random.next() % 300_000)
-    let taken = min(count, most, bytes.count - position)
-    guard taken > 0 else { return 0 }
-    buffer.copy(Array(bytes[position..<position + taken]), at: offset)
-    position += taken
-    return taken
   }
 }
