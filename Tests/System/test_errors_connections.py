@@ -22,6 +22,8 @@ def still(private):
     private.s3("PUT", "/bucket")
     private.s3("PUT", "/bucket/warm", body=data.content("warm", 2_000_000))
     private.s3("GET", "/bucket/warm")
+    # Its listeners alone: the connections of the requests above are gone.
+    settle(lambda: open_sockets(private), len(private.ports))
     return private
 
 
