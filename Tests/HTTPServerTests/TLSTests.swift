@@ -2,7 +2,7 @@ import Foundation
 import HTTPServer
 import Testing
 
-@Suite("TLS", .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/curl")))
+@Suite("TLS")
 struct TLSTests {
   /// Two self-signed certificates for 127.0.0.1 that outlive any use of this test.
   private static let certificateA = """
