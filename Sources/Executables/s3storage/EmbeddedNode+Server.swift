@@ -61,7 +61,7 @@ extension EmbeddedNode {
     FilesService(
       engine: engine, access: access,
       configuration: FilesConfiguration(version: CommandLineTool.version), random: SystemRandom(),
-      log: log, health: { .ready })
+      log: log, health: { [draining] in draining.hasBegun ? .draining : .ready })
   }
 
   private func adminService() throws -> AdminService {

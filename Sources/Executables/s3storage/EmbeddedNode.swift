@@ -24,6 +24,7 @@ struct EmbeddedNode: Sendable {
   let directory: DataDirectory
   let work: BackgroundWork
   let rootKeys: NewAccessKey?
+  let draining = Draining()
   let log: Log
 
   static func open(_ configuration: Configuration, log: Log) async throws -> EmbeddedNode {

@@ -42,6 +42,7 @@ enum ServeCommand {
       group.addTask { await node.runStores() }
       group.addTask {
         await Signals.forward(reload: { try? server.reloadCertificates() }) {
+          node.draining.begin()
           log.info("stopping: running requests may end")
           server.beginShutdown(deadline: deadline)
         }
