@@ -3,7 +3,8 @@ internal import Synchronization
 /// Lets many tasks share one sync: while one flushes, the others' items gather for the next flush.
 ///
 /// There is no thread or task of its own. The first to come flushes, on its own executor; when it
-/// is done it hands the turn to the first of those who have come meanwhile.
+/// is done it hands the turn to the first of those who have come meanwhile. Where several come at
+/// a time, a flush waits a little for more of them; a lone caller never waits.
 final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
   typealias Outcome = Result<Output, ChunkStoreError>
 
@@ -21,7 +22,16 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
   private struct State {
     var queue: [Entry] = []
     var isBusy = false
+    /// Items of the batch before.
+    var lastCount = 0
   }
+
+  /// How long a flush waits before it looks whether company has come.
+  private static var patience: Duration { .milliseconds(2) }
+  /// How often it waits at most, as long as more come each time.
+  private static var waits: Int { 3 }
+  /// Items that are company enough.
+  private static var company: Int { 12 }
 
   private let state = Mutex(State())
   private let prefix: @Sendable ([Item]) -> Int
@@ -44,7 +54,10 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
       state.queue.append(Entry(item: item, continuation: nil))
       return true
     }
-    if leads { return try lead(flush).get() }
+    if leads {
+      await gather()
+      return try lead(flush).get()
+    }
     let step = await withCheckedContinuation { (continuation: CheckedContinuation<Step, Never>) in
       let leads = state.withLock { state in
         state.queue.append(Entry(item: item, continuation: continuation))
@@ -55,8 +68,24 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
       if leads { continuation.resume(returning: .lead) }
     }
     switch step {
-    case .lead: return try lead(flush).get()
+    case .lead:
+      await gather()
+      return try lead(flush).get()
     case .done(let outcome): return try outcome.get()
+    }
+  }
+
+  /// Lets more items come when the callers are several: a sync costs much more than they do.
+  private func gather() async {
+    let (first, last) = state.withLock { ($0.queue.count, $0.lastCount) }
+    guard max(first, last) > 1 else { return }
+    var count = first
+    for _ in 0..<Self.waits where count < Self.company {
+      // A caller that was cancelled flushes at once: others depend on it.
+      guard (try? await Task.sleep(for: Self.patience)) != nil else { return }
+      let now = state.withLock { $0.queue.count }
+      if now == count { return }
+      count = now
     }
   }
 
@@ -68,6 +97,7 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     let batch = state.withLock { state in
       let batch = Array(state.queue.prefix(count))
       state.queue.removeFirst(count)
+      state.lastCount = batch.count
       return batch
     }
     let outcomes = flush(batch.map(\.item))
