@@ -8,8 +8,8 @@ SHELL := /bin/bash
 SWIFT ?= swift
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev
-TEST_PACKAGES := curl s3cmd python3-venv e2fsprogs util-linux
+BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev libgrpc-dev libpq-dev libhiredis-dev
+TEST_PACKAGES := curl s3cmd python3-venv e2fsprogs util-linux postgresql redis-server
 BENCH_PACKAGES := wrk nginx-light curl
 
 # $(call install,PACKAGES): installs what is missing, and costs nothing when nothing is.

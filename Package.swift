@@ -51,6 +51,10 @@ let package = Package(
     .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
     .systemLibrary(name: "CExpat", path: "Sources/C/CExpat"),
     .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+    // No pkg-config: Debian's grpc.pc expands to more flags than a command line takes.
+    .systemLibrary(name: "CGRPC", path: "Sources/C/CGRPC"),
+    .systemLibrary(name: "CPostgres", path: "Sources/C/CPostgres"),
+    .systemLibrary(name: "CRedis", path: "Sources/C/CRedis"),
     .target(name: "CPlatform", path: "Sources/C/CPlatform"),
 
     // Base
@@ -66,6 +70,9 @@ let package = Package(
     library("Wrappers", "XML", ["Base", "CExpat"]),
     library("Wrappers", "Compression", ["Base", "CZstd"]),
     library("Wrappers", "HTTPServer", ["Base", "Runtime", "CPlatform", "COpenSSL"]),
+    library("Wrappers", "GRPC", ["Base", "Runtime", "CGRPC"]),
+    library("Wrappers", "Postgres", ["Base", "Runtime", "CPostgres", "CPlatform"]),
+    library("Wrappers", "Redis", ["Base", "Runtime", "CRedis", "CPlatform"]),
 
     // Domain
     library("Domain", "Erasure", ["Base", "ISAL"]),
@@ -83,6 +90,11 @@ let package = Package(
 
     // Adapters
     library("Adapters", "MetadataSQLite", ["Base", "Runtime", "Telemetry", "Metadata", "SQLite"]),
+    library("Adapters", "MetadataPostgres", ["Base", "Runtime", "Telemetry", "Metadata", "Postgres"]),
+    library(
+      "Adapters", "ChunkRPC",
+      ["Base", "Runtime", "Telemetry", "ChunkStore", "Crypto", "Erasure", "GRPC", "ISAL"]),
+    library("Adapters", "RedisCache", ["Base", "Runtime", "Telemetry", "Metadata", "Redis"]),
 
     // Services
     library("Services", "Access", ["Base", "Runtime", "Crypto", "Metadata", "Sealing", "Signing"]),
@@ -98,6 +110,13 @@ let package = Package(
         "Base", "Runtime", "Telemetry", "ChunkStore", "Crypto", "Erasure", "Metadata",
         "ObjectEngine", "Placement", "Sealing",
       ]),
+    library(
+      "Services", "Recovery",
+      [
+        "Base", "Runtime", "Telemetry", "ChunkStore", "Compression", "Crypto", "Erasure", "ISAL",
+        "Metadata", "ObjectEngine", "Placement", "Sealing",
+      ]),
+    library("Services", "Trust", ["Base", "Runtime", "Telemetry", "Crypto", "Metadata", "Sealing"]),
 
     // Edges
     library(
@@ -115,21 +134,25 @@ let package = Package(
     library(
       "Edges", "AdminAPI",
       [
-        "Base", "Runtime", "Telemetry", "Access", "ChunkStore", "Crypto", "Erasure", "HTTPServer",
-        "Metadata", "ObjectEngine", "Signing",
+        "Base", "Runtime", "Telemetry", "Access", "ChunkStore", "Cluster", "Crypto", "Erasure",
+        "HTTPServer", "Metadata", "ObjectEngine", "Recovery", "Signing", "Trust",
       ]),
 
     // Executables
     executable(
       "s3storage",
       [
-        "Base", "Runtime", "Telemetry", "Access", "AdminAPI", "ChunkStore", "Cluster", "Crypto",
-        "Disk", "Erasure", "FilesAPI", "HTTPServer", "Metadata", "MetadataSQLite", "ObjectEngine",
-        "Placement", "S3API", "Sealing", "Signing", "SQLite",
+        "Base", "Runtime", "Telemetry", "Access", "AdminAPI", "ChunkRPC", "ChunkStore", "Cluster",
+        "Crypto", "Disk", "Erasure", "FilesAPI", "GRPC", "HTTPServer", "Metadata",
+        "MetadataPostgres", "MetadataSQLite", "ObjectEngine", "Placement", "Postgres", "Recovery",
+        "Redis", "RedisCache", "S3API", "Sealing", "Signing", "SQLite", "Trust",
       ]),
     executable(
       "s3storage-bench",
-      ["Base", "Runtime", "Checksums", "Crypto", "Disk", "ISAL", "Erasure", "Sealing"]),
+      [
+        "Base", "Runtime", "Checksums", "ChunkRPC", "ChunkStore", "Crypto", "Disk", "ISAL",
+        "Erasure", "Metadata", "MetadataPostgres", "Sealing", "Telemetry",
+      ]),
 
     // Tests
     .target(
@@ -155,7 +178,44 @@ let package = Package(
     tests(
       "ChunkStore",
       ["ChunkStore", "Base", "Runtime", "Crypto", "Disk", "Erasure", "ISAL", "TestSupport"]),
-    tests("Metadata", ["Metadata", "MetadataSQLite", "Base", "Runtime", "SQLite", "TestSupport"]),
+    tests(
+      "Metadata",
+      [
+        "Metadata", "MetadataPostgres", "MetadataSQLite", "Base", "Postgres", "Runtime", "SQLite",
+        "Telemetry", "TestSupport",
+      ]),
+    tests("GRPC", ["GRPC", "Base", "Runtime", "TestSupport"]),
+    tests("Postgres", ["Postgres", "Base", "Runtime", "TestSupport"]),
+    tests("Redis", ["Redis", "Base", "Runtime", "TestSupport"]),
+    tests(
+      "ChunkRPC",
+      [
+        "ChunkRPC", "Base", "Runtime", "ChunkStore", "Crypto", "Disk", "Erasure", "GRPC",
+        "Telemetry", "TestSupport",
+      ]),
+    tests("RedisCache", ["RedisCache", "Base", "Runtime", "Metadata", "Redis", "TestSupport"]),
+    tests(
+      "Cluster",
+      [
+        "Cluster", "Base", "Runtime", "ChunkStore", "Crypto", "Disk", "Erasure", "Metadata",
+        "MetadataSQLite", "ObjectEngine", "Placement", "Sealing", "Telemetry", "TestSupport",
+      ]),
+    tests(
+      "Recovery",
+      [
+        "Recovery", "Base", "Runtime", "ChunkStore", "Crypto", "Disk", "Erasure", "Metadata",
+        "MetadataSQLite", "ObjectEngine", "Placement", "Sealing", "Telemetry", "TestSupport",
+      ]),
+    tests(
+      "Trust",
+      ["Trust", "Base", "Runtime", "Crypto", "Metadata", "MetadataSQLite", "Sealing", "TestSupport"]),
+    tests(
+      "Simulation",
+      [
+        "Base", "Runtime", "ChunkStore", "Cluster", "Crypto", "Disk", "Erasure", "Metadata",
+        "MetadataSQLite", "ObjectEngine", "Placement", "Recovery", "Sealing", "SQLite",
+        "Telemetry", "TestSupport",
+      ]),
     tests("Access", ["Access", "Base", "Metadata", "MetadataSQLite", "Signing", "TestSupport"]),
     tests(
       "ObjectEngine",

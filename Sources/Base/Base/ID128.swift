@@ -60,6 +60,8 @@ extension ID128: Comparable {
 public enum ExtentKind {}
 /// Tells store identifiers from others.
 public enum StoreKind {}
+/// Tells storage server identifiers from others.
+public enum ServerKind {}
 /// Tells cluster identifiers from others.
 public enum ClusterKind {}
 
@@ -67,6 +69,8 @@ public enum ClusterKind {}
 public typealias ExtentID = ID128<ExtentKind>
 /// Names one store, for as long as its directory lives.
 public typealias StoreID = ID128<StoreKind>
+/// Names one storage server, for as long as its data directory lives.
+public typealias ServerID = ID128<ServerKind>
 /// Names one installation: all its stores carry it.
 public typealias ClusterID = ID128<ClusterKind>
 
