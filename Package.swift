@@ -90,7 +90,8 @@ let package = Package(
 
     // Adapters
     library("Adapters", "MetadataSQLite", ["Base", "Runtime", "Telemetry", "Metadata", "SQLite"]),
-    library("Adapters", "MetadataPostgres", ["Base", "Runtime", "Telemetry", "Metadata", "Postgres"]),
+    library(
+      "Adapters", "MetadataPostgres", ["Base", "Runtime", "Telemetry", "Metadata", "Postgres"]),
     library(
       "Adapters", "ChunkRPC",
       ["Base", "Runtime", "Telemetry", "ChunkStore", "Crypto", "Erasure", "GRPC", "ISAL"]),
@@ -116,7 +117,8 @@ let package = Package(
         "Base", "Runtime", "Telemetry", "ChunkStore", "Compression", "Crypto", "Erasure", "ISAL",
         "Metadata", "ObjectEngine", "Placement", "Sealing",
       ]),
-    library("Services", "Trust", ["Base", "Runtime", "Telemetry", "Crypto", "Metadata", "Sealing"]),
+    library(
+      "Services", "Trust", ["Base", "Runtime", "Telemetry", "Crypto", "Metadata", "Sealing"]),
 
     // Edges
     library(
@@ -208,7 +210,10 @@ let package = Package(
       ]),
     tests(
       "Trust",
-      ["Trust", "Base", "Runtime", "Crypto", "Metadata", "MetadataSQLite", "Sealing", "TestSupport"]),
+      [
+        "Trust", "Base", "Runtime", "Crypto", "Metadata", "MetadataSQLite", "Sealing",
+        "TestSupport",
+      ]),
     tests(
       "Simulation",
       [
