@@ -33,8 +33,8 @@ struct EmbeddedNode: GatewayNode {
       log: log)
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
     let stores = try await EmbeddedStores.open(
-      directory, configuration, cluster: cluster, metadata: metadata.store, pool: pool,
-      random: random, log: log)
+      directory.stores, metadata: metadata.store, random: random,
+      LocalStores.Settings(configuration, files: files, cluster: cluster, pool: pool, log: log))
     let lease = try await beginWriter(metadata, stores)
     let budget = configuration.number("BUFFER_BUDGET")
     let engine = ObjectEngine(
@@ -102,10 +102,10 @@ struct EmbeddedNode: GatewayNode {
     return id
   }
 
-  func runBeside() async { await stores.run() }
+  func runBeside() async { await stores.stores.run() }
 
   func shutDown() async {
-    await stores.shutDown()
+    await stores.stores.shutDown()
     await metadata.close()
   }
 }
