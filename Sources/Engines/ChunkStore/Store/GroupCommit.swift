@@ -1,3 +1,4 @@
+internal import Runtime
 internal import Synchronization
 
 /// Lets many tasks share one sync: while one flushes, the others' items gather for the next flush.
@@ -26,8 +27,8 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     var lastCount = 0
   }
 
-  /// How long a flush waits before it looks whether company has come.
-  private static var patience: Duration { .milliseconds(2) }
+  /// How long a flush waits before it looks whether company has come, in microseconds.
+  private static var patience: Int { 2000 }
   /// How often it waits at most, as long as more come each time.
   private static var waits: Int { 3 }
   /// Items that are company enough.
@@ -55,7 +56,7 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
       return true
     }
     if leads {
-      await gather()
+      gather()
       return try lead(flush).get()
     }
     let step = await withCheckedContinuation { (continuation: CheckedContinuation<Step, Never>) in
@@ -69,20 +70,20 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     }
     switch step {
     case .lead:
-      await gather()
+      gather()
       return try lead(flush).get()
     case .done(let outcome): return try outcome.get()
     }
   }
 
   /// Lets more items come when the callers are several: a sync costs much more than they do.
-  private func gather() async {
+  private func gather() {
     let (first, last) = state.withLock { ($0.queue.count, $0.lastCount) }
     guard max(first, last) > 1 else { return }
     var count = first
     for _ in 0..<Self.waits where count < Self.company {
-      // A caller that was cancelled flushes at once: others depend on it.
-      guard (try? await Task.sleep(for: Self.patience)) != nil else { return }
+      // The thread may block, and does so for longer in the flush itself.
+      BlockingPause.wait(microseconds: Self.patience)
       let now = state.withLock { $0.queue.count }
       if now == count { return }
       count = now
