@@ -85,8 +85,8 @@ extension SQLMetadataStore {
 
   /// Removes an upload and what is left of its parts' rows.
   static func removeUpload(_ id: OpaqueID, _ session: any SQLSession) async throws {
-    try await session.run(SQL.deleteParts, [.int(id.number.rawValue)])
-    try await session.run(SQL.deleteUpload, [.int(id.number.rawValue)])
+    try await session.execute(SQL.deleteParts, [.int(id.number.rawValue)])
+    try await session.execute(SQL.deleteUpload, [.int(id.number.rawValue)])
   }
 
   /// Begins an upload; its `initiated` is set by the database and returned with it.
@@ -97,7 +97,7 @@ extension SQLMetadataStore {
       _ = try await Self.versioning(of: upload.bucket, session)
       var begun = upload
       begun.initiated = try await session.now()
-      try await session.run(
+      try await session.execute(
         SQL.insert,
         [
           .int(upload.id.number.rawValue), .int(Int64(bitPattern: upload.id.nonce)),
@@ -146,7 +146,7 @@ extension SQLMetadataStore {
       recorded.lastModified = try await session.now()
       let now = recorded.lastModified
       let learned = try await ExtentRows.insert(extent, cache: cache, now: now, session)
-      try await session.run(
+      try await session.execute(
         SQL.putPart,
         [
           id, number, .int(part.size), .text(part.etag), .int(now.milliseconds),
