@@ -36,8 +36,14 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
   private let state = Mutex(State())
   private let prefix: @Sendable ([Item]) -> Int
 
-  /// `prefix` says how many of the first waiting items, at least one, make a batch.
-  init(prefix: @escaping @Sendable ([Item]) -> Int) {
+  private let clock: any Clock<Duration>
+
+  /// `prefix` says how many of the first waiting items, at least one, make a batch. Waits for
+  /// company by `clock`.
+  init(
+    clock: any Clock<Duration> = ContinuousClock(), prefix: @escaping @Sendable ([Item]) -> Int
+  ) {
+    self.clock = clock
     self.prefix = prefix
   }
 
@@ -82,7 +88,7 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     var count = first
     for _ in 0..<Self.waits where count < Self.company {
       // A caller that was cancelled flushes at once: others depend on it.
-      guard (try? await Task.sleep(for: Self.patience)) != nil else { return }
+      guard (try? await clock.sleep(for: Self.patience)) != nil else { return }
       let now = state.withLock { $0.queue.count }
       if now == count { return }
       count = now
