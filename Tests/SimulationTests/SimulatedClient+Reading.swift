@@ -125,7 +125,7 @@ extension SimulatedClient {
         storageClass: "STANDARD", owner: SimulationWorld.owner, algorithm: nil, type: nil)
       var parts: [UploadedPart] = []
       var pieces: [SimulationContents.Piece] = []
-      for part in 1...1 + world.pick(3) {
+      for part in 1...1 + world.pick(4) {
         let piece = piece(1 + world.pick(260_000))
         pieces.append(piece)
         parts.append(

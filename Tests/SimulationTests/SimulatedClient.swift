@@ -46,11 +46,12 @@ final class SimulatedClient: @unchecked Sendable {
     let gateway = await gateway()
     let key = world.pick(world.plan.keys)
     switch world.pick(100) {
-    case 0..<38: await put(key, gateway)
-    case 38..<66: await get(key, gateway)
-    case 66..<76: await delete(key, gateway)
-    case 76..<84: await list(gateway)
-    case 84..<92: await copy(key, to: world.pick(world.plan.keys), gateway)
+    case 0..<34: await put(key, gateway)
+    case 34..<62: await get(key, gateway)
+    case 62..<70: await delete(key, gateway)
+    case 70..<75: await list(gateway)
+    case 75..<82: await copy(key, to: world.pick(world.plan.keys), gateway)
+    case 82..<86: await replaceAttributes(key, gateway)
     default: await multipart(key, gateway)
     }
   }
@@ -108,7 +109,7 @@ final class SimulatedClient: @unchecked Sendable {
   /// Does a write and notes what became of it.
   func write(
     _ what: String, _ key: Int, _ value: Int, _ condition: Condition, _ gateway: SimulatedGateway,
-    _ body: () async throws -> Void
+    isRefusalTelling: Bool = true, _ body: () async throws -> Void
   ) async {
     let invoked = world.scheduler.stamp()
     let history = world.history
@@ -119,6 +120,8 @@ final class SimulatedClient: @unchecked Sendable {
     } catch {
       world.note("\(number) \(what) of \(key) by \(gateway.slot) \(condition) \(value): \(error)")
       if isRefusal(error) {
+        // Another version of the same value is refused as well.
+        guard isRefusalTelling else { return }
         history.add(key, .refused(condition), from: invoked, to: world.scheduler.stamp())
       } else if isUnknown(error, gateway) {
         history.add(key, .write(value, condition), from: invoked, to: .max)
@@ -158,6 +161,17 @@ final class SimulatedClient: @unchecked Sendable {
     let request = request(target, .none)
     await write("copy of \(key)", target, value, .none, gateway) {
       _ = try await gateway.engine.copy(version, to: request)
+    }
+  }
+
+  /// A copy of a key onto itself, with other metadata: its content stays, whoever comes between.
+  private func replaceAttributes(_ key: Int, _ gateway: SimulatedGateway) async {
+    guard let version = try? await lookUp(key, gateway),
+      let value = contents.value(etag: version.etag)
+    else { return }
+    await write("new metadata", key, value, .matches(value), gateway, isRefusalTelling: false) {
+      _ = try await gateway.engine.replaceAttributes(
+        of: version, attributes: ObjectAttributes(), storageClass: "STANDARD")
     }
   }
 

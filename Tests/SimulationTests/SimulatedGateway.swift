@@ -41,8 +41,9 @@ final class SimulatedGateway: @unchecked Sendable {
       SimulatedLink(to: server, from: process, faults: faults, world: world)
     }
     engine = ObjectEngine(
-      configuration: EngineConfiguration(scheme: SimulationWorld.scheme), metadata: metadata,
-      stores: StoreSet(stores: links, ring: world.ring), keys: world.keys,
+      configuration: EngineConfiguration(
+        scheme: SimulationWorld.scheme, readAhead: 1 + world.pick(3)), metadata: metadata,
+      stores: StoreSet(stores: links, ring: SimulationWorld.ring), keys: world.keys,
       buffers: BufferPool(limit: 24 << 20, cacheLimit: 0), pool: world.pool,
       writer: WriterIdentity(epoch: epoch, random: random), clusterID: world.cluster,
       clock: wallClock, random: random, log: .none)

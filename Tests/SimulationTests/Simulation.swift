@@ -14,6 +14,7 @@ struct Simulation: Sendable {
     var steps: UInt64
     var seconds: Int64
     var story: String
+    var leftCopies: Int
   }
 
   let plan: SimulationPlan
@@ -36,7 +37,8 @@ struct Simulation: Sendable {
     for error in world.database.sqlErrors { world.violation("SQL: \(error)") }
     return Report(
       violations: world.violations, trace: world.scheduler.trace, steps: world.scheduler.steps,
-      seconds: world.scheduler.nanoseconds / 1_000_000_000, story: world.story())
+      seconds: world.scheduler.nanoseconds / 1_000_000_000, story: world.story(),
+      leftCopies: world.leftCopies)
   }
 
   private static func live(_ world: SimulationWorld) async {
@@ -48,10 +50,12 @@ struct Simulation: Sendable {
       let mutation = SimulationMutation(world)
       mutation.begin()
       let contents = SimulationContents()
+      let auditor = SimulationAuditor(world)
       let nemesis = SimulationNemesis(world)
       await withTaskGroup(of: Void.self) { group in
         group.addTask(executorPreference: world.pool) { await nemesis.run() }
         group.addTask(executorPreference: world.pool) { await mutation.run() }
+        group.addTask(executorPreference: world.pool) { await auditor.run() }
         await withTaskGroup(of: Void.self) { clients in
           for number in 0..<world.plan.clients {
             let client = SimulatedClient(
@@ -61,6 +65,7 @@ struct Simulation: Sendable {
         }
         nemesis.stop()
         mutation.stop()
+        auditor.stop()
       }
       await world.heal()
       await world.settle()

@@ -40,7 +40,7 @@ struct SimulationPlan: Sendable {
   var weather: Weather
   var mutant: Mutant?
   var clients = 4
-  var operations = 8
+  var operations = 12
   var keys = 4
 
   /// The run of a seed.

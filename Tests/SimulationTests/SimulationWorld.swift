@@ -26,6 +26,8 @@ final class SimulationWorld: @unchecked Sendable {
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
   let history = SimulationHistory()
+  /// Copies of chunks that lie elsewhere by now.
+  var leftCopies = 0
   /// What must not be.
   private(set) var violations: [String] = []
   private var log: [String] = []
@@ -103,6 +105,22 @@ final class SimulationWorld: @unchecked Sendable {
     }
   }
 
+  /// A chunk that the metadata takes for stored is there, unless its store is away.
+  func audit() async {
+    guard let extents = try? await allExtents() else { return violation("no list of extents") }
+    for extent in extents { await audit(extent) }
+  }
+
+  func audit(_ extent: Extent) async {
+    for (index, id) in extent.stores.enumerated() where extent.missing & 1 << UInt32(index) == 0 {
+      guard let store = server(id)?.life?.store else { continue }
+      let chunk = ChunkID(extent: extent.id, index: UInt8(index))
+      do throws(ChunkStoreError) { _ = try await store.stat(chunk) } catch {
+        if case .missing = error { violation("chunk \(chunk) of store \(id.low) is lost") }
+      }
+    }
+  }
+
   /// The row of an extent as it is.
   func extent(_ id: ExtentID) async throws -> Extent? {
     guard id.low > 0 else { return nil }
@@ -114,11 +132,11 @@ final class SimulationWorld: @unchecked Sendable {
     try await observer.extents(after: nil, limit: 10_000)
   }
 
-  var ring: PlacementRing {
-    PlacementRing(
-      nodes: servers.map { PlacementNode(id: $0.id, server: "server-\($0.id.low)") },
-      width: Self.scheme.total)
-  }
+  /// The same in every run: making one takes long in a debug build.
+  static let ring = PlacementRing(
+    nodes: (1...serverCount).map {
+      PlacementNode(id: StoreID(high: 0x53, low: UInt64($0)), server: "server-\($0)")
+    }, width: scheme.total)
 
   func server(_ id: StoreID) -> SimulatedServer? { servers.first { $0.id == id } }
 
