@@ -25,7 +25,7 @@ final class SimulatedLink: ChunkStore {
   let server: SimulatedServer
   let faults: LinkFaults
   private let process: SimulatedProcess
-  private let world: SimulationWorld
+  let world: SimulationWorld
 
   init(
     to server: SimulatedServer, from process: SimulatedProcess, faults: LinkFaults,
@@ -90,13 +90,15 @@ final class SimulatedLink: ChunkStore {
     try await orLie { () throws(ChunkStoreError) in
       try await call { life throws(ChunkStoreError) in
         try await life.store.putSmall(header, data: data, range: range, trailer: trailer)
+        world.noteStored(header.id, at: id)
       }
     }
   }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
     try await call { life throws(ChunkStoreError) in
-      SimulatedWriter(try await life.store.beginChunk(header), link: self, life: life)
+      SimulatedWriter(
+        header.id, try await life.store.beginChunk(header), link: self, life: life)
     }
   }
 
@@ -111,6 +113,7 @@ final class SimulatedLink: ChunkStore {
     try await call { life throws(ChunkStoreError) in
       await world.checkDelete(ids, at: server)
       try await life.store.delete(ids)
+      for chunk in ids { world.trace("chunk \(chunk) is deleted at \(id.low)") }
     }
     if isDuplicated {
       world.later { [self] in
@@ -147,11 +150,15 @@ final class SimulatedLink: ChunkStore {
 
 /// A chunk on its way over a link.
 final class SimulatedWriter: ChunkWriter {
+  private let id: ChunkID
   private let writer: any ChunkWriter
   private let link: SimulatedLink
   private let life: SimulatedServer.Life
 
-  init(_ writer: any ChunkWriter, link: SimulatedLink, life: SimulatedServer.Life) {
+  init(
+    _ id: ChunkID, _ writer: any ChunkWriter, link: SimulatedLink, life: SimulatedServer.Life
+  ) {
+    self.id = id
     self.writer = writer
     self.link = link
     self.life = life
@@ -167,6 +174,7 @@ final class SimulatedWriter: ChunkWriter {
     try await link.orLie { () throws(ChunkStoreError) in
       try await link.call(in: life) { _ throws(ChunkStoreError) in
         try await writer.finish(trailer)
+        link.world.noteStored(id, at: link.id)
       }
     }
   }

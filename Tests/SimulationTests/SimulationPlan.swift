@@ -42,6 +42,10 @@ struct SimulationPlan: Sendable {
   var clients = 4
   var operations = 12
   var keys = 4
+  /// Takes copies that a repair has left behind for a violation.
+  var isStrict = false
+  /// Notes what happens to each chunk as well.
+  var isVerbose = false
 
   /// The run of a seed.
   init(seed: UInt64, weather: Weather? = nil, mutant: Mutant? = nil) {

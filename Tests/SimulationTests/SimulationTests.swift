@@ -53,7 +53,9 @@ struct SimulationTests {
 
   @Test("every seed keeps every promise", arguments: seeds)
   func promises(seed: UInt64) async throws {
-    let plan = SimulationPlan(seed: seed)
+    var plan = SimulationPlan(seed: seed)
+    plan.isVerbose = Self.asked != nil
+    plan.isStrict = ProcessInfo.processInfo.environment["SIM_STRICT"] != nil
     let report = try await Self.run(plan)
     #expect(
       report.violations.isEmpty,

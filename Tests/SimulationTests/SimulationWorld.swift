@@ -26,7 +26,9 @@ final class SimulationWorld: @unchecked Sendable {
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
   let history = SimulationHistory()
-  /// Copies of chunks that lie elsewhere by now.
+  /// The stores that took each chunk.
+  var homes: [ChunkID: Set<StoreID>] = [:]
+  /// Copies of chunks that lie elsewhere by now, and that nothing would delete any more.
   var leftCopies = 0
   /// What must not be.
   private(set) var violations: [String] = []
@@ -85,6 +87,17 @@ final class SimulationWorld: @unchecked Sendable {
     let time = scheduler.nanoseconds / 1_000_000
     log.append("\(time) ms: \(text)")
     scheduler.note(text.utf8.reduce(5381) { $0 &* 33 &+ UInt64($1) })
+  }
+
+  /// A store has taken a chunk.
+  func noteStored(_ id: ChunkID, at store: StoreID) {
+    homes[id, default: []].insert(store)
+    trace("chunk \(id) is stored at \(store.low)")
+  }
+
+  /// What happens to a chunk, for a look at one seed.
+  func trace(_ text: @autoclosure () -> String) {
+    if plan.isVerbose { log.append("\(scheduler.nanoseconds / 1_000_000) ms: \(text())") }
   }
 
   func violation(_ text: String) {
