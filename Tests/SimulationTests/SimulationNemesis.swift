@@ -130,6 +130,7 @@ final class SimulationNemesis: @unchecked Sendable {
     let count = min(reader.trailer.dataLength, 64 << 10)
     guard (try? await reader.read(0..<count, into: buffer, at: 0)) != nil else { return }
     let found = server.disk.damage(buffer.bytes(0..<min(count, 24)))
+    world.rotten[id, default: []].insert(server.id)
     world.note("harm: chunk \(id) rots in \(found) files of \(server.id.low)")
   }
 

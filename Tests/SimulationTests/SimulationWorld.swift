@@ -26,7 +26,9 @@ final class SimulationWorld: @unchecked Sendable {
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
   let history = SimulationHistory()
-  /// The stores that took each chunk.
+  /// Chunks that were damaged where they lie.
+  var rotten: [ChunkID: Set<StoreID>] = [:]
+  /// The stores that took each chunk, or were told to delete it.
   var homes: [ChunkID: Set<StoreID>] = [:]
   /// Copies of chunks that lie elsewhere by now, and that nothing would delete any more.
   var leftCopies = 0
@@ -92,6 +94,7 @@ final class SimulationWorld: @unchecked Sendable {
   /// A store has taken a chunk.
   func noteStored(_ id: ChunkID, at store: StoreID) {
     homes[id, default: []].insert(store)
+    rotten[id]?.remove(store)
     trace("chunk \(id) is stored at \(store.low)")
   }
 
@@ -111,6 +114,7 @@ final class SimulationWorld: @unchecked Sendable {
   /// A chunk that the metadata names where it lies is never deleted.
   func checkDelete(_ ids: [ChunkID], at server: SimulatedServer) async {
     for id in ids {
+      homes[id, default: []].insert(server.id)
       guard let extent = try? await extent(id.extent) else { continue }
       if extent.stores.indices.contains(Int(id.index)), extent.stores[Int(id.index)] == server.id {
         violation("chunk \(id) is deleted, and metadata names it")
@@ -128,6 +132,8 @@ final class SimulationWorld: @unchecked Sendable {
     for (index, id) in extent.stores.enumerated() where extent.missing & 1 << UInt32(index) == 0 {
       guard let store = server(id)?.life?.store else { continue }
       let chunk = ChunkID(extent: extent.id, index: UInt8(index))
+      // A store that reads a damaged record when it opens takes it for none.
+      if rotten[chunk]?.contains(id) == true { continue }
       do throws(ChunkStoreError) { _ = try await store.stat(chunk) } catch {
         if case .missing = error { violation("chunk \(chunk) of store \(id.low) is lost") }
       }
