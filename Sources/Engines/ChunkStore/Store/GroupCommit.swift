@@ -37,8 +37,14 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
   private let state = Mutex(State())
   private let prefix: @Sendable ([Item]) -> Int
 
-  /// `prefix` says how many of the first waiting items, at least one, make a batch.
-  init(prefix: @escaping @Sendable ([Item]) -> Int) {
+  private let clock: (any Clock<Duration>)?
+
+  /// `prefix` says how many of the first waiting items, at least one, make a batch. Waits for
+  /// company by `clock`, or where there is none by blocking its thread.
+  init(
+    clock: (any Clock<Duration>)? = nil, prefix: @escaping @Sendable ([Item]) -> Int
+  ) {
+    self.clock = clock
     self.prefix = prefix
   }
 
@@ -56,7 +62,7 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
       return true
     }
     if leads {
-      gather()
+      await gather()
       return try lead(flush).get()
     }
     let step = await withCheckedContinuation { (continuation: CheckedContinuation<Step, Never>) in
@@ -70,20 +76,25 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     }
     switch step {
     case .lead:
-      gather()
+      await gather()
       return try lead(flush).get()
     case .done(let outcome): return try outcome.get()
     }
   }
 
   /// Lets more items come when the callers are several: a sync costs much more than they do.
-  private func gather() {
+  private func gather() async {
     let (first, last) = state.withLock { ($0.queue.count, $0.lastCount) }
     guard max(first, last) > 1 else { return }
     var count = first
     for _ in 0..<Self.waits where count < Self.company {
-      // The thread may block, and does so for longer in the flush itself.
-      BlockingPause.wait(microseconds: Self.patience)
+      if let clock {
+        // A caller that was cancelled flushes at once: others depend on it.
+        guard (try? await clock.sleep(for: .microseconds(Self.patience))) != nil else { return }
+      } else {
+        // The thread may block, and does so for longer in the flush itself.
+        BlockingPause.wait(microseconds: Self.patience)
+      }
       let now = state.withLock { $0.queue.count }
       if now == count { return }
       count = now
