@@ -1,16 +1,13 @@
 import AdminAPI
 import Base
-import Disk
 import FilesAPI
-import ChunkStore
 import Cluster
 import HTTPServer
-import MetadataSQLite
 import ObjectEngine
 import Runtime
 import S3API
 
-extension EmbeddedNode {
+extension Gateway {
   /// Binds the listeners: S3, Files, Admin, metrics, in this order.
   func makeServer(_ configuration: Configuration) throws -> HTTPServer {
     var tls: TLSFiles?
@@ -65,21 +62,15 @@ extension EmbeddedNode {
   }
 
   private func adminService() throws -> AdminService {
-    let backups = MetadataBackups(
-      metadata: metadata.store, files: directory.files, directory: directory.metadata,
-      pool: engine.pool, random: SystemRandom())
-    try backups.removeLeftovers()
     let keeper = MasterKeyKeeper(
-      master: keys.master, path: directory.masterKey, files: directory.files,
-      metadata: metadata.store, ring: keys.ring, pool: engine.pool, random: SystemRandom())
+      master: keys.master, file: masterKey, metadata: engine.metadata, ring: keys.ring,
+      pool: engine.pool, random: SystemRandom())
     let reporting = BackgroundReporting(work: work)
     return AdminService(
       engine: engine, access: access,
       providers: AdminProviders(
-        installation: EmbeddedInstallation(
-          started: SystemWallClock().now, directory: directory, stores: stores.set.all.map(\.id)),
-        scrubbing: reporting, workers: reporting,
-        backups: backups, masterKey: keeper),
+        installation: installation, scrubbing: reporting, workers: reporting, backups: backups,
+        masterKey: keeper),
       random: SystemRandom(), log: log)
   }
 }

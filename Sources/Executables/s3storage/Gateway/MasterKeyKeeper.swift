@@ -19,21 +19,19 @@ final class MasterKeyKeeper: MasterKeyManaging {
     var isUncertain = false
   }
 
-  private let path: DiskPath
-  private let files: any FileSystem
+  private let file: MasterKeyFile
   private let metadata: any MetadataStore
   private let ring: KeyRing
   private let pool: ThreadPool
   private let random: any RandomSource
   private let state: Mutex<State>
 
-  /// Keeps `master`, which lies at `path` and wraps the keys of `ring`.
+  /// Keeps `master`, which lies in `file` and wraps the keys of `ring`.
   init(
-    master: MasterKey, path: DiskPath, files: any FileSystem, metadata: any MetadataStore,
-    ring: KeyRing, pool: ThreadPool, random: any RandomSource
+    master: MasterKey, file: MasterKeyFile, metadata: any MetadataStore, ring: KeyRing,
+    pool: ThreadPool, random: any RandomSource
   ) {
-    self.path = path
-    self.files = files
+    self.file = file
     self.metadata = metadata
     self.ring = ring
     self.pool = pool
@@ -55,10 +53,9 @@ final class MasterKeyKeeper: MasterKeyManaging {
     guard isFree else { throw MasterKeyError.rotationUnfinished }
     defer { state.withLock { $0.isRotating = false } }
     let master = MasterKey(random: random.bytes)
-    let next = DiskPath(path.text + ".next", kind: "next master key")
-    let parent = Self.parent(of: path)
-    try await pool.run { [files] in
-      try SmallFile(files: files).write(Array(master.text.utf8), to: next, in: parent)
+    try await pool.run { [file] in
+      try SmallFile(files: file.files).write(
+        Array(master.text.utf8), to: file.next, in: file.directory)
     }
     do {
       try await commit(master)
@@ -67,13 +64,13 @@ final class MasterKeyKeeper: MasterKeyManaging {
       state.withLock { $0.isUncertain = true }
       throw MetadataError.unknownOutcome
     } catch {
-      try? await pool.run { [files] in try files.delete(next) }
+      try? await pool.run { [file] in try file.files.delete(file.next) }
       throw error
     }
     state.withLock { $0.master = master }
-    try await pool.run { [files, path] in
-      try files.rename(next, to: path)
-      try files.syncDirectory(parent)
+    try await pool.run { [file] in
+      try file.files.rename(file.next, to: file.path)
+      try file.files.syncDirectory(file.directory)
     }
   }
 
@@ -88,11 +85,5 @@ final class MasterKeyKeeper: MasterKeyManaging {
           number: $0.number, wrapped: $0.bytes, masterCheck: check,
           created: created[$0.number] ?? Timestamp(milliseconds: 0))
       }, expected: ring.numbers)
-  }
-
-  private static func parent(of path: DiskPath) -> DiskPath {
-    let slash = path.text.lastIndex(of: "/")
-    let text = slash.map { $0 == path.text.startIndex ? "/" : String(path.text[..<$0]) } ?? "."
-    return DiskPath(text, kind: "key directory")
   }
 }

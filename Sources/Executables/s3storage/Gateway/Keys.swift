@@ -6,7 +6,7 @@ import Sealing
 import Telemetry
 
 /// The master key and the keys that it wraps.
-struct Keys {
+struct Keys: Sendable {
   let master: MasterKey
   let ring: KeyRing
   /// Whether the master key was made now.
@@ -17,24 +17,23 @@ struct Keys {
   /// An interrupted rotation leaves `master.key.next` beside the key: the check value of the
   /// stored keys says which of the two is in force.
   static func open(
-    _ directory: DataDirectory, metadata: any MetadataStore, cluster: ClusterID,
+    _ file: MasterKeyFile, metadata: any MetadataStore, cluster: ClusterID,
     random: any RandomSource, clock: any WallClock, log: Log
   ) async throws -> Keys {
-    let small = SmallFile(files: directory.files)
+    let small = SmallFile(files: file.files)
     let stored = try await metadata.encryptionKeys()
     guard !stored.isEmpty else {
-      return try await create(directory, metadata, cluster, random, clock)
+      return try await create(file, metadata, cluster, random, clock)
     }
-    let next = DiskPath(directory.masterKey.text + ".next", kind: "next master key")
     var candidates: [(path: DiskPath, key: MasterKey)] = []
-    for path in [directory.masterKey, next] {
+    for path in [file.path, file.next] {
       if let text = try small.read(path) {
         candidates.append((path, try MasterKey(text: String(decoding: text, as: UTF8.self))))
       }
     }
     guard !candidates.isEmpty else {
       throw StartError(
-        "the master key is missing: put it back at \(directory.masterKey.text); without it no "
+        "the master key is missing: put it back at \(file.path.text); without it no "
           + "object can be read")
     }
     let fitting = candidates.first { candidate in
@@ -43,10 +42,10 @@ struct Keys {
     guard let (path, master) = fitting else {
       throw StartError("the master key is not the one that this installation was sealed with")
     }
-    if path == next {
+    if path == file.next {
       log.warning("a master key rotation that was interrupted is finished")
-      try directory.files.rename(next, to: directory.masterKey)
-      try directory.files.syncDirectory(directory.keys)
+      try file.files.rename(file.next, to: file.path)
+      try file.files.syncDirectory(file.directory)
     }
     let wrapped = try stored.map {
       try WrappedKeyEncryptionKey(number: $0.number, bytes: $0.wrapped)
@@ -57,17 +56,17 @@ struct Keys {
   }
 
   private static func create(
-    _ directory: DataDirectory, _ metadata: any MetadataStore, _ cluster: ClusterID,
+    _ file: MasterKeyFile, _ metadata: any MetadataStore, _ cluster: ClusterID,
     _ random: any RandomSource, _ clock: any WallClock
   ) async throws -> Keys {
-    let small = SmallFile(files: directory.files)
+    let small = SmallFile(files: file.files)
     let master: MasterKey
     var isNew = false
-    if let text = try small.read(directory.masterKey) {
+    if let text = try small.read(file.path) {
       master = try MasterKey(text: String(decoding: text, as: UTF8.self))
     } else {
       master = MasterKey(random: random.bytes)
-      try small.write(Array(master.text.utf8), to: directory.masterKey, in: directory.keys)
+      try small.write(Array(master.text.utf8), to: file.path, in: file.directory)
       isNew = true
     }
     let ring = KeyRing(cluster: cluster, random: random.bytes)

@@ -27,7 +27,7 @@ struct DataDirectory {
       keyFile.isEmpty
       ? keys.appending("master.key", kind: "master key") : DiskPath(keyFile, kind: "master key")
     let small = SmallFile(files: files)
-    try Self.makeAll(root, small)
+    try small.makeDirectories(root)
     try small.makeDirectory(keys, in: root)
     try small.makeDirectory(metadata, in: root)
     let drives = configuration["DRIVES"].split(separator: ",").map(String.init)
@@ -41,32 +41,6 @@ struct DataDirectory {
       }
       stores = drives
     }
-    lock = try Self.lock(root.appending("lock", kind: "lock file"), files)
-  }
-
-  private static func lock(_ path: DiskPath, _ files: any FileSystem) throws -> any FileHandle {
-    let handle: any FileHandle
-    do throws(DiskError) {
-      handle = try files.open(path, FileMode(.create))
-    } catch {
-      guard error.code == .exists else { throw error }
-      handle = try files.open(path, FileMode(.write))
-    }
-    do throws(DiskError) {
-      try handle.lock()
-    } catch {
-      throw StartError("another s3storage uses this data directory")
-    }
-    return handle
-  }
-
-  /// Makes a directory and those above it.
-  private static func makeAll(_ path: DiskPath, _ small: SmallFile) throws {
-    var made = path.text.hasPrefix("/") ? "" : "."
-    for name in path.text.split(separator: "/") {
-      let parent = DiskPath(made.isEmpty ? "/" : made, kind: path.kind)
-      made += "/\(name)"
-      try small.makeDirectory(DiskPath(made, kind: path.kind), in: parent)
-    }
+    lock = try small.lock(root.appending("lock", kind: "lock file"))
   }
 }

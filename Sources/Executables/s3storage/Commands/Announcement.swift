@@ -5,7 +5,7 @@ import Runtime
 
 /// What a newcomer reads after the start.
 enum Announcement {
-  static func show(_ node: EmbeddedNode, _ server: HTTPServer, _ configuration: Configuration) {
+  static func show(_ gateway: Gateway, _ server: HTTPServer, _ configuration: Configuration) {
     let scheme = configuration["TLS_CERT"].isEmpty ? "http" : "https"
     let ports = server.addresses.map { Int($0.port) }
     var text = """
@@ -16,7 +16,7 @@ enum Announcement {
         Admin API   \(scheme)://127.0.0.1:\(ports[2])
 
       """
-    if let keys = node.rootKeys {
+    if let keys = gateway.rootKeys {
       text += """
 
         Root credentials, shown this once:
@@ -25,10 +25,10 @@ enum Announcement {
 
         """
     }
-    if node.keys.isNew {
+    if gateway.keys.isNew {
       text += """
 
-        A master key was made: \(node.directory.masterKey.text)
+        A master key was made: \(gateway.masterKey.path.text)
         Without it nothing can be read. Keep a copy elsewhere: s3storage admin key export
 
         """
