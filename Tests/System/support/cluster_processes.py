@@ -14,8 +14,8 @@ from .server import PORT_NAMES, Server, binary, free_ports
 # Times that make a test short; each is a setting of the product.
 QUICK = {
     "HEARTBEAT_SECONDS": "1", "RING_REFRESH_SECONDS": "1", "INACTIVE_SECONDS": "3",
-    "REPAIR_GRACE_SECONDS": "3", "GC_DELAY_SECONDS": "1", "WRITER_LEASE_SECONDS": "6",
-    "CLEANUP_SECONDS": "2", "UPLOAD_SESSION_SECONDS": "5"}
+    "DEAD_SECONDS": "5", "LEASE_SECONDS": "5", "REPAIR_SECONDS": "1", "SWEEP_SECONDS": "1",
+    "GC_DELAY_SECONDS": "1", "CLEANUP_SECONDS": "2", "UPLOAD_SESSION_SECONDS": "5"}
 RESERVE = {"STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0"}
 
 
