@@ -13,10 +13,10 @@ from .server import PORT_NAMES, Server, binary, free_ports
 
 # Times that make a test short; each is a setting of the product.
 QUICK = {
+    "LOG_LEVEL": "debug", "STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0",
     "HEARTBEAT_SECONDS": "1", "RING_REFRESH_SECONDS": "1", "INACTIVE_SECONDS": "3",
     "DEAD_SECONDS": "5", "LEASE_SECONDS": "5", "REPAIR_SECONDS": "1", "SWEEP_SECONDS": "1",
     "GC_DELAY_SECONDS": "1", "CLEANUP_SECONDS": "2", "UPLOAD_SESSION_SECONDS": "5"}
-RESERVE = {"STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0"}
 
 
 def clean_environment(more):
@@ -41,13 +41,18 @@ class Gateway(Server):
         return f"gateway {self.number}"
 
     def command(self):
-        self.environment = self.cluster.environment(f"gateway-{self.number}") | self.environment
         command = [
             self.executable, "gateway", "--data-dir", self.data_dir, "--database-url",
             self.cluster.gateway_database_url, "--master-key-file", self.cluster.master_key]
         if self.cluster.redis:
             command += ["--redis-url", self.cluster.redis.url]
-        return command
+        for name in PORT_NAMES:
+            command += [f"--{name}-port", self.ports[name]]
+        return command + self.arguments
+
+    def spawn(self, options=None, **extra):
+        environment = self.cluster.environment() | self.environment | extra
+        return self.launch(self.command(), clean_environment(environment), **(options or {}))
 
     def workers(self):
         return self.admin("workers", "--json")
@@ -80,7 +85,7 @@ class StorageServer(Process):
         return command + self.arguments
 
     def spawn(self, options=None, **extra):
-        environment = self.cluster.environment(f"storage-{self.number}") | self.environment | extra
+        environment = self.cluster.environment() | self.environment | extra
         return self.launch(self.command(), clean_environment(environment), **(options or {}))
 
     def start(self, timeout=30, **extra):
@@ -169,11 +174,10 @@ class Cluster:
     def processes(self):
         return [*self.servers, *self.gateways]
 
-    def environment(self, name):
-        """The variables of the process `name`."""
+    def environment(self):
+        """The variables of every process."""
         own = {
-            "ROOT_ACCESS_KEY": self.root[0], "ROOT_SECRET_KEY": self.root[1],
-            "LOG_LEVEL": "debug", **RESERVE} | self.settings
+            "ROOT_ACCESS_KEY": self.root[0], "ROOT_SECRET_KEY": self.root[1]} | self.settings
         if not self.tls:
             own["CLUSTER_SECRET"] = self.secret
         return own
@@ -190,7 +194,7 @@ class Cluster:
         """Runs one command of the product."""
         return subprocess.run(
             [self.executable, *map(str, arguments)], capture_output=True, text=True,
-            timeout=timeout, env=clean_environment(self.environment("command") | variables))
+            timeout=timeout, env=clean_environment(self.environment() | variables))
 
     def migrate(self):
         done = self.run("migrate", "--database-url", self.database_url)
