@@ -9,7 +9,7 @@ import urllib.request
 
 from .databases import Postgres, Redis
 from .process import Process, cpu_seconds
-from .server import PORT_NAMES, Server, binary, free_ports
+from .server import ACCESS_KEY, PORT_NAMES, SECRET_KEY, Server, binary, free_ports
 
 # Times that make a test short; each is a setting of the product.
 QUICK = {
@@ -121,7 +121,7 @@ class Cluster:
         self.keep_logs = keep_logs
         self.settings = dict(settings or {})
         self.tls = tls
-        self.root = root or ("AKIACLUSTERTESTS0000", "rootSecretOfTheCluster/+0123456789abcdef")
+        self.root = root or (ACCESS_KEY, SECRET_KEY)
         self.owns_postgres = postgres is None
         self.postgres = postgres or Postgres(
             self.directory / "postgres", base_port or free_ports(1)[0], self.log_path("postgres"))
