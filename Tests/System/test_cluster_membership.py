@@ -50,7 +50,7 @@ def await_repaired(cluster, timeout=60):
 
 
 def waiting(cluster):
-    return cluster.gateways[0].admin("status", "--json")["counts"]["to_repair"]
+    return cluster.gateways[0].admin("status", "--json")["counts"]["repairs"]
 
 
 def test_a_server_that_joins_gets_its_share_and_nothing_stops(cluster, bucket):
