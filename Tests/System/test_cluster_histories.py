@@ -105,6 +105,21 @@ FAULTS = [
     database_connections_reset, commits_cut, database_slow, database_killed, cache_killed]
 
 
+def test_one_process_that_is_killed_shows_a_register_too(private):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    assert send(private, "PUT", "/bucket").status == 200
+    history = History()
+    clients = [Register(private, "bucket", history, f"{seed:x}-{n}") for n in range(CLIENTS)]
+    with Crowd(CLIENTS, lambda n: clients[n].step(KEYS)):
+        for _ in range(2):
+            time.sleep(0.7)
+            private.kill()
+            private.start()
+        time.sleep(0.7)
+    assert history.check() > 100
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
 def test_what_clients_saw_is_what_a_register_shows(cluster, fault, tmp_path):
     seed = random.randrange(1 << 32)

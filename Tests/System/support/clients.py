@@ -42,6 +42,7 @@ class Register:
             answer = send(self.gateway, method, target, headers, body, self.timeout)
         except GONE:
             self.answers[method, None] = self.answers.get((method, None), 0) + 1
+            time.sleep(0.05)
             return None
         count = self.answers.get((method, answer.status), 0)
         self.answers[method, answer.status] = count + 1
