@@ -7,8 +7,11 @@ import time
 import pytest
 
 from support import data
-from support.clients import Crowd, Library, Shelf, send, tag_of
+from support.clients import Crowd, Library, Shelf, send
 from support.proxy import Proxy
+
+# The statement, and the tag that answers it, as they go over the wire.
+COMMIT = b"COMMIT\0"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +84,7 @@ def test_a_connection_cut_inside_commit_is_resolved_before_the_answer(cluster, b
     for turn in range(12):
         key = f"k{turn}"
         body = data.content(f"{after} {turn}", random.choice([40, 40_000, 300_000]))
-        cluster.database_proxy.trip(b"COMMIT", after=after)
+        cluster.database_proxy.trip(COMMIT, COMMIT if after else None)
         answer = send(gateway, "PUT", f"/{bucket}/{key}", [("If-None-Match", "*")], body)
         tripped += cluster.database_proxy.tripped.is_set()
         cluster.database_proxy.trap = None

@@ -112,7 +112,7 @@ def test_a_slow_link_is_slow(proxy):
 def test_a_trap_ends_the_connection_before_or_after_the_target_acted(proxy, echo, after):
     with connect(proxy) as connection:
         say(connection)
-        proxy.trip(b"COMMIT", after=after)
+        proxy.trip(b"COMMIT", b"COMMIT" if after else None)
         with pytest.raises(OSError):
             say(connection, b"do COMMIT now\n")
     assert proxy.tripped.wait(5)

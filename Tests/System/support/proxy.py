@@ -15,7 +15,7 @@ class Proxy:
     - `hole()`: nothing is forwarded either way, and nothing said about it.
     - `slow(delay=seconds, rate=bytes a second)`: each way, for each connection.
     - `heal()`: forwards again. Connections that were in a hole go on where they stood.
-    - `trip(pattern, after)`: see there.
+    - `trip(pattern, answer)`: see there.
     """
 
     def __init__(self, target_port, port=0):
@@ -76,14 +76,15 @@ class Proxy:
     def slow(self, delay=0.0, rate=None):
         self.delay, self.rate = delay, rate
 
-    def trip(self, pattern, after=False):
+    def trip(self, pattern, answer=None):
         """Resets the connection whose client next sends `pattern`, once.
 
-        Before the bytes with it are forwarded, or (`after`) when the target has answered them, so
-        that it did what it was told and the client does not hear of it. `tripped` is set then.
+        Before the bytes with it are forwarded; or, with `answer`, when the target sends bytes with
+        that, so that it did what it was told and the client does not hear of it. `tripped` is set
+        then.
         """
         self.tripped.clear()
-        self.trap = (pattern, after)
+        self.trap = (pattern, answer)
 
     def heal(self):
         async def act():
@@ -133,16 +134,16 @@ class Link:
 
     def __init__(self, proxy, client, target):
         self.proxy, self.client, self.target = proxy, client, target
-        self.wants_answer = False
+        self.answer = None
 
     async def forward(self, reader, writer, from_client):
         proxy = self.proxy
         while data := await reader.read(1 << 16):
             if from_client and proxy.trap and proxy.trap[0] in data:
-                if not proxy.trap[1]:
+                if proxy.trap[1] is None:
                     return self.trip()
-                self.wants_answer, proxy.trap = True, None
-            elif not from_client and self.wants_answer:
+                self.answer, proxy.trap = proxy.trap[1], None
+            elif not from_client and self.answer is not None and self.answer in data:
                 return self.trip()
             if proxy.delay:
                 await asyncio.sleep(proxy.delay)
