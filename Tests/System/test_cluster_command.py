@@ -159,7 +159,21 @@ def test_compose_says_the_same_as_make_cluster():
             assert other in services, (name, other)
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
-            assert source in compose()["volumes"] or source.startswith("."), (name, source)
+            assert source in compose()["volumes"], (name, source)
+    # On one loopback no two may want the same port.
+    ports = [
+        str(value) for service in services.values() if "GATEWAYS" in service.get("environment", {})
+        or service.get("command") == ["gateway"]
+        for name, value in service["environment"].items() if name.endswith("_PORT")]
+    assert len(ports) == len(set(ports)) == 16, ports
+
+
+def test_secrets_of_compose_come_from_outside():
+    text = (ROOT / "deploy/compose.yaml").read_text()
+    example = (ROOT / "deploy/compose.env.example").read_text()
+    wanted = set(re.findall(r"\$\{(\w+):\?", text))
+    assert wanted == set(re.findall(r"^(\w+)=$", example, re.M))
+    assert not re.search(r"(PASSWORD|SECRET\w*): [^$\s]", text)
 
 
 def test_compose_uses_only_settings_and_commands_that_there_are():
@@ -167,7 +181,7 @@ def test_compose_uses_only_settings_and_commands_that_there_are():
     known = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", said))
     text = subprocess.run([binary(), "help"], capture_output=True, text=True).stdout
     for name, service in compose()["services"].items():
-        if name in ("postgres", "redis"):
+        if name in ("network", "postgres", "redis"):
             continue
         for variable in service.get("environment", {}):
             assert variable in known, (name, variable)
