@@ -77,7 +77,6 @@ def measure(directory, scale, table):
                 directory / "background", {"DEAD_SECONDS": "3", "INACTIVE_SECONDS": "2",
                                            "HEARTBEAT_SECONDS": "1"}) as plain:
             background(plain, scale, table)
-        subcommands(directory, table)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
