@@ -49,7 +49,7 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   /// Waits as a round trip does.
   func travel() async {
-    try? await clock.sleep(for: .microseconds(200 + Int(random.next() % 3000)))
+    await clock.rest(.microseconds(200 + Int(random.next() % 3000)))
   }
 
   func prepared(_ statement: SQLStatement) throws -> Statement {

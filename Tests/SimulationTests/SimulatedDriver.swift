@@ -22,6 +22,7 @@ final class SimulatedDriver: SQLDriver {
     _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     await database.travel()
+    await process.pass(database.clock)
     try requireReach()
     do {
       let result = try await body(SimulatedSession(database, isReading: true))
@@ -37,6 +38,7 @@ final class SimulatedDriver: SQLDriver {
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     await database.travel()
+    await process.pass(database.clock)
     try requireReach()
     let faults = database.faults
     if database.chance(faults.failures) { throw MetadataError.unavailable("connection lost") }
@@ -76,4 +78,14 @@ final class SimulatedProcess: Sendable {
   var isDead: Bool { dead.load(ordering: .relaxed) }
 
   func kill() { dead.store(true, ordering: .relaxed) }
+
+  private let stopped = Atomic(false)
+
+  /// Stops the process, or lets it go on, as SIGSTOP and SIGCONT do.
+  func setStopped(_ isStopped: Bool) { stopped.store(isStopped, ordering: .relaxed) }
+
+  /// Waits while the process is stopped.
+  func pass(_ clock: SimulatedClock) async {
+    while stopped.load(ordering: .relaxed), !isDead { await clock.rest(.milliseconds(500)) }
+  }
 }

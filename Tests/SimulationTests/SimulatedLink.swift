@@ -43,8 +43,9 @@ final class SimulatedLink: ChunkStore {
     in life: SimulatedServer.Life? = nil,
     _ body: (SimulatedServer.Life) async throws(ChunkStoreError) -> R
   ) async throws(ChunkStoreError) -> R {
-    try requireAlive()
     try await pause(world.delay() + server.slowness)
+    await process.pass(world.clock)
+    try requireAlive()
     let fate = world.chance(faults.losses) ? world.pick(3) : 3
     if faults.isCut || fate == 0 {
       try await pause(Self.deadline)
@@ -109,17 +110,17 @@ final class SimulatedLink: ChunkStore {
   }
 
   func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {
-    let isDuplicated = world.chance(faults.duplicates)
-    try await call { life throws(ChunkStoreError) in
-      await world.checkDelete(ids, at: server)
-      try await life.store.delete(ids)
-      for chunk in ids { world.trace("chunk \(chunk) is deleted at \(id.low)") }
-    }
-    if isDuplicated {
+    // Some arrive twice, and some after their caller has given up.
+    if world.chance(faults.duplicates) {
       world.later { [self] in
         await world.checkDelete(ids, at: server)
         try? await server.life?.store.delete(ids)
       }
+    }
+    try await call { life throws(ChunkStoreError) in
+      await world.checkDelete(ids, at: server)
+      try await life.store.delete(ids)
+      for chunk in ids { world.trace("chunk \(chunk) is deleted at \(id.low)") }
     }
   }
 

@@ -143,6 +143,7 @@ final class SimulationNemesis: @unchecked Sendable {
       gateway.wallClock.setOffset(milliseconds: Int64(world.pick(60_000)) - 30_000)
       return world.note("harm: the clock of gateway \(slot) jumps")
     }
+    if world.pick(3) == 0 { return stop(gateway) }
     world.gateways[slot] = nil
     gateway.crash()
     soon("gateway \(slot) dies") { [world] in
@@ -151,6 +152,24 @@ final class SimulationNemesis: @unchecked Sendable {
       await world.sleep(.seconds(30))
       await world.fence(gateway.epoch)
       await world.startGateway(slot)
+    }
+  }
+
+  /// Stops a gateway for longer than its lease lasts; another is in its place when it wakes up.
+  private func stop(_ gateway: SimulatedGateway) {
+    let slot = gateway.slot
+    world.gateways[slot] = nil
+    gateway.process.setStopped(true)
+    soon("gateway \(slot) stops") { [world] in
+      await world.sleep(.seconds(31))
+      await world.fence(gateway.epoch)
+      await world.startGateway(slot)
+      await world.sleep(.milliseconds(world.pick(8000)))
+      world.note("stopped gateway \(slot) goes on")
+      gateway.process.setStopped(false)
+      await world.sleep(.seconds(15))
+      gateway.crash()
+      await gateway.end()
     }
   }
 
@@ -190,6 +209,7 @@ extension SimulationWorld {
       do {
         let gateway = try await SimulatedGateway(slot: slot, world: self)
         gateways[slot] = gateway
+        lives.append(gateway)
         gateway.start(self)
         return note("gateway \(slot) starts with epoch \(gateway.epoch)")
       } catch {

@@ -21,11 +21,13 @@ struct SimulationTests {
 
   @Test("the same seed gives the same run twice", arguments: SimulationPlan.Weather.allCases)
   func isDeterministic(weather: SimulationPlan.Weather) async throws {
-    let plan = SimulationPlan(seed: 4711, weather: weather)
+    var plan = SimulationPlan(seed: 4711, weather: weather)
+    plan.isVerbose = true
     let first = try await Self.run(plan)
     let second = try await Self.run(plan)
     #expect(first.trace == second.trace)
     #expect(first.steps == second.steps)
+    #expect(first.story == second.story)
     let other = try await Self.run(SimulationPlan(seed: 4712, weather: weather))
     #expect(first.trace != other.trace)
     if Self.asked != nil { print("\(weather) \(first.trace)") }

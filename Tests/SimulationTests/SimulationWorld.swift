@@ -25,6 +25,8 @@ final class SimulationWorld: @unchecked Sendable {
   let keys: KeyRing
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
+  /// Every life of a gateway.
+  var lives: [SimulatedGateway] = []
   let history = SimulationHistory()
   /// Chunks that were damaged where they lie.
   var rotten: [ChunkID: Set<StoreID>] = [:]
@@ -66,7 +68,7 @@ final class SimulationWorld: @unchecked Sendable {
     .microseconds(chance(20) ? 100_000 + pick(900_000) : 100 + pick(4000))
   }
 
-  func sleep(_ duration: Duration) async { try? await clock.sleep(for: duration) }
+  func sleep(_ duration: Duration) async { await clock.rest(duration) }
 
   /// Does something some seconds later, which the end of the run waits for.
   func later(_ body: @escaping @Sendable () async -> Void) {
@@ -95,6 +97,7 @@ final class SimulationWorld: @unchecked Sendable {
   func noteStored(_ id: ChunkID, at store: StoreID) {
     homes[id, default: []].insert(store)
     rotten[id]?.remove(store)
+    scheduler.note(id.extent.low ^ UInt64(id.index) << 8 ^ store.low)
     trace("chunk \(id) is stored at \(store.low)")
   }
 
@@ -115,6 +118,7 @@ final class SimulationWorld: @unchecked Sendable {
   func checkDelete(_ ids: [ChunkID], at server: SimulatedServer) async {
     for id in ids {
       homes[id, default: []].insert(server.id)
+      scheduler.note(~id.extent.low ^ UInt64(id.index) << 8 ^ server.id.low)
       guard let extent = try? await extent(id.extent) else { continue }
       if extent.stores.indices.contains(Int(id.index)), extent.stores[Int(id.index)] == server.id {
         violation("chunk \(id) is deleted, and metadata names it")

@@ -32,6 +32,9 @@ public struct SimulatedClock: Clock {
   /// It knows no smaller step.
   public var minimumResolution: Duration { .nanoseconds(1) }
 
+  /// Waits for a while, or less when the task is cancelled.
+  public func rest(_ duration: Duration) async { try? await sleep(for: duration) }
+
   /// Waits for a moment. Throws `CancellationError`.
   public func sleep(until deadline: Instant, tolerance: Duration?) async throws {
     let parts = deadline.offset.components

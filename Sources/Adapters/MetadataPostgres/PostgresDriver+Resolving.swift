@@ -8,10 +8,8 @@ import Telemetry
 struct UnansweredTransaction: Sendable {
   /// Its row in `transaction_outcomes`.
   var number: Int64
-  /// The server's process that ran it.
-  var process: Int64
-  /// When it began, in microseconds by the database's clock: with the process, unique.
-  var begun: Int64
+  /// What the server calls it.
+  var started: PostgresSession.Started?
 }
 
 /// Finding out what became of a transaction whose commit got no answer.
@@ -33,7 +31,7 @@ extension PostgresDriver {
     """
   private static let look =
     "SELECT barred FROM transaction_outcomes WHERE process = $1 AND number = $2"
-  private static let terminate = """
+  private static let terminateStatement = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE pid = $1 AND CAST(extract(epoch FROM xact_start) * 1000000 AS BIGINT) = $2
     """
@@ -93,6 +91,11 @@ extension PostgresDriver {
       let connection = pooled.connection
       let deadline = Deadline(milliseconds: Self.attemptTimeout)
       let key: [Parameter] = [.integer(process), .integer(transaction.number)]
+      if let started = transaction.started {
+        // Cut off from us, it may wait for ever for the rest of a message, holding locks. One that
+        // is committing right now is not kept from it.
+        try Self.terminate(started, connection, deadline)
+      }
       do throws(PostgresError) {
         try connection.send("BEGIN ISOLATION LEVEL READ COMMITTED")
         try connection.send("SET LOCAL lock_timeout = \(Self.lockTimeout)")
@@ -103,10 +106,6 @@ extension PostgresDriver {
       } catch {
         guard error.leavesConnectionUsable else { throw error }
         _ = try connection.run("ROLLBACK", deadline: deadline)
-        // It is still in flight: cut off from us, it may wait for ever for the rest of a message.
-        _ = try connection.run(
-          Self.terminate, [.integer(transaction.process), .integer(transaction.begun)],
-          deadline: deadline)
         throw error
       }
       // A row that was there: the transaction's own, or one of the resolver's whose commit got no
@@ -116,6 +115,27 @@ extension PostgresDriver {
         throw PostgresError.failed("a transaction's outcome that is neither new nor there")
       }
       return barred == 0
+    }
+  }
+
+  /// Ends a transaction that was cut off from its client, if the server still has it.
+  func terminate(_ transaction: PostgresSession.Started) async {
+    try? await withConnection { pooled in
+      try Self.terminate(
+        transaction, pooled.connection, Deadline(milliseconds: Self.attemptTimeout))
+    }
+  }
+
+  private static func terminate(
+    _ transaction: PostgresSession.Started, _ connection: Connection, _ deadline: Deadline
+  ) throws(PostgresError) {
+    do throws(PostgresError) {
+      _ = try connection.run(
+        terminateStatement,
+        [.integer(transaction.process), .integer(transaction.microseconds)], deadline: deadline)
+    } catch {
+      // A role that may not end its own sessions waits until the server notices.
+      guard error.leavesConnectionUsable else { throw error }
     }
   }
 

@@ -9,6 +9,8 @@ extension PostgresDriver {
     case committed(T)
     /// The commit was sent, and no answer came.
     case unanswered(T, UnansweredTransaction)
+    /// The connection was lost before the commit was sent.
+    case abandoned(PostgresError, PostgresSession.Started)
   }
 
   private static let insertOutcome = SQLStatement(
@@ -41,6 +43,10 @@ extension PostgresDriver {
             return value
           }
           throw PostgresError.connectionLost("while committing")
+        case .abandoned(let error, let transaction):
+          // It may hold locks that the next attempt needs, as long as the server has not noticed.
+          await terminate(transaction)
+          throw error
         }
       } catch {
         if (error as? MetadataError) == .unknownOutcome { throw error }
@@ -63,6 +69,11 @@ extension PostgresDriver {
         if let failure = session.failure { throw failure }
       } catch {
         session.rollBack()
+        if let lost = session.failure as? PostgresError, pooled.connection.isBroken,
+          let started = session.started
+        {
+          return .abandoned(lost, started)
+        }
         // What the database refused comes before what the body made of it.
         throw session.failure ?? error
       }
@@ -90,9 +101,7 @@ extension PostgresDriver {
     {
       return .unanswered(
         value,
-        UnansweredTransaction(
-          number: number, process: session.started?.process ?? 0,
-          begun: session.started?.microseconds ?? 0))
+        UnansweredTransaction(number: number, started: session.started))
     } catch {
       // Refused before it was committed: nothing of it remains.
       numbers.end(number)

@@ -99,7 +99,8 @@ public final class PostgresDriver: SQLDriver {
 
   // MARK: - Reading
 
-  /// Runs statements that read: again on another connection when the one they had was lost.
+  /// Runs statements that read: again on another connection when the one they had was lost. Ends
+  /// early, at the cost of a connection, when the task is cancelled.
   public func read<T: Sendable>(
     _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
@@ -108,9 +109,15 @@ public final class PostgresDriver: SQLDriver {
     while true {
       do {
         return try await withConnection { pooled in
-          let session = PostgresSession(pooled.connection, self.context, .read)
-          defer { session.rollBack() }
-          return try await body(session)
+          // Nothing is lost with a read, so that one which nobody waits for ends at once.
+          let interrupter = pooled.connection.interrupter
+          return try await withTaskCancellationHandler {
+            let session = PostgresSession(pooled.connection, self.context, .read)
+            defer { session.rollBack() }
+            return try await body(session)
+          } onCancel: {
+            interrupter.interrupt()
+          }
         }
       } catch {
         attempt += 1

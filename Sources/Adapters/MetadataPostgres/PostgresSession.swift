@@ -16,7 +16,7 @@ final class PostgresSession: SQLSession {
   }
 
   /// What identifies the transaction while the server has it.
-  struct Started {
+  struct Started: Sendable {
     /// By the database's clock.
     var microseconds: Int64
     /// The server's process.

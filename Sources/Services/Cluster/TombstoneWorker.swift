@@ -85,7 +85,8 @@ public final class TombstoneWorker: BackgroundWorker {
       }
     }
     let outcomes = await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
-      for (store, chunks) in work {
+      // In the order of the stores: nothing depends on how they are hashed.
+      for (store, chunks) in work.sorted(by: { $0.key < $1.key }) {
         let ids = chunks.map(\.chunk)
         group.addTask(executorPreference: engine.pool) { [engine, hasLeft] in
           guard let target = engine.stores[store] else {

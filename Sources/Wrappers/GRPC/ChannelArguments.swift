@@ -85,7 +85,7 @@ public struct ChannelArguments: Sendable {
   /// Lends the arguments in the library's form.
   func withRaw<R>(_ body: (UnsafePointer<grpc_channel_args>) -> R) -> R {
     var strings: [UnsafeMutablePointer<CChar>?] = unsafe []
-    defer { for unsafetext in unsafe strings { unsafe free(text) } }
+    defer { unsafe strings.forEach { unsafe free($0) } }
     func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
       let copied = unsafe strdup(text)
       unsafe strings.append(copied)

@@ -114,7 +114,7 @@ public final class ClientCall: Call, @unchecked Sendable {
       unsafe ending = unsafe .ended(status)
       return unsafe waiting
     }
-    for unsafecontinuation in unsafe waiting { unsafe continuation.resume(returning: status) }
+    unsafe waiting.forEach { unsafe $0.resume(returning: status) }
   }
 
   private func fillReceiveMetadata(_ operation: UnsafeMutablePointer<grpc_op>) {

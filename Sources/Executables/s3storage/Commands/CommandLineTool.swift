@@ -8,6 +8,10 @@ enum CommandLineTool {
     s3storage \(version): S3-compatible object storage
 
       s3storage serve [--data-dir DIR] [options]   one machine: everything in this process
+      s3storage gateway [options]                  a gateway of a cluster
+      s3storage storage-server [options]           a storage server of a cluster
+      s3storage migrate [--database-url URL]       the schema of a cluster's database
+      s3storage cluster init|join|…                certificates and members of a cluster
       s3storage admin …                            users, keys, status, backup, scrub
       s3storage config [options]                   all settings with their values
       s3storage version
@@ -22,6 +26,7 @@ enum CommandLineTool {
     let rest = Array(arguments.dropFirst())
     switch arguments.first {
     case "serve": return await ServeCommand.run(rest, environment)
+    case "migrate": return await MigrateCommand.run(rest, environment)
     case "admin":
       return await AdminCommand.run(arguments: rest, environment: environment)
     case "config": return ConfigCommand.run(rest, environment)
