@@ -35,9 +35,18 @@ public protocol BackgroundWorker: Sendable {
   var progress: WorkerProgress { get }
   /// Does a bounded piece of work. After an error it is called again, after a growing delay.
   func step() async throws -> StepOutcome
+  /// Another process may have done this work since the last step: what is remembered of it counts
+  /// no more. Called between steps.
+  func beginTerm()
+  /// What is done instead of `step` while another process does this work; nil for nothing.
+  func stepWithoutLead() async throws -> StepOutcome?
 }
 
 extension BackgroundWorker {
   /// All of the time.
   public var dutyCycle: Double { 1 }
+  /// Nothing is remembered.
+  public func beginTerm() {}
+  /// Nothing.
+  public func stepWithoutLead() async throws -> StepOutcome? { nil }
 }

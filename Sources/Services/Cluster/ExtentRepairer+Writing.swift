@@ -116,7 +116,7 @@ extension ExtentRepairer {
   func delete(_ chunk: ChunkID, at id: StoreID) async {
     guard let store = engine.stores[id] else { return }
     do throws(ChunkStoreError) {
-      try await store.delete([chunk])
+      try await store.deleteLed([chunk])
     } catch {
       log.warning(
         "a chunk that nothing names stays in its store",

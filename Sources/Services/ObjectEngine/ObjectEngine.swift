@@ -28,6 +28,8 @@ public final class ObjectEngine: Sendable {
   public let writer: WriterIdentity
   /// The reads that run.
   public let reads = ReadTracker()
+  /// The writes that run, so that it is known when those placed by a former ring have ended.
+  public let writes = ReadTracker()
   /// The installation.
   public let clusterID: ClusterID
   /// Where extents of versions are kept for all gateways; nil for nowhere.

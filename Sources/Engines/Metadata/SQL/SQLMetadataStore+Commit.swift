@@ -52,7 +52,8 @@ extension SQLMetadataStore {
       checksum: commit.checksum, attributes: try AttributeCodec.encode(commit.attributes),
       tags: try AttributeCodec.encodeTags(commit.attributes.tags), extentCount: extents.count)
     let cache = placements
-    let (result, learned) = try await mutate(cost: cost) { session in
+    let made = Set(extents.map(\.id.epoch)).union([commit.version.number.epoch])
+    let (result, learned) = try await mutate(cost: cost, made: made) { session in
       let versioning = try await Self.versioning(of: commit.bucket, session)
       let head = try await Head.read(commit.bucket, commit.key, session)
       try Head.check(commit.condition, head)

@@ -24,7 +24,8 @@ extension SQLMetadataStore {
   /// Throws `invalidPart` for the first part that is not there as it was read, or not ascending.
   public func complete(_ completion: UploadCompletion) async throws -> CommittedVersion {
     guard !completion.parts.isEmpty else { throw MetadataError.invalidPart(1) }
-    return try await mutate(cost: 1024 + 256 * completion.parts.count) { session in
+    let made: Set<UInt64> = [completion.version.number.epoch]
+    return try await mutate(cost: 1024 + 256 * completion.parts.count, made: made) { session in
       let (bucket, key) = (completion.bucket, completion.key)
       let versioning = try await Self.versioning(of: bucket, session)
       let upload = try Self.upload(

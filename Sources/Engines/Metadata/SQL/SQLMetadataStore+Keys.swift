@@ -172,7 +172,7 @@ extension SQLMetadataStore {
 
   /// Sets a value of the installation.
   public func setSetting(_ name: String, _ value: [UInt8]) async throws {
-    _ = try await driver.write(cost: 256 + value.count) { session in
+    _ = try await leasedWrite(cost: 256 + value.count) { session in
       try await session.run(SQL.setSetting, [.text(name), .bytes(value)])
     }
   }

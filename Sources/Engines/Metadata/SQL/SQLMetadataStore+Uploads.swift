@@ -132,7 +132,7 @@ extension SQLMetadataStore {
     }
     let cache = placements
     let id = SQLValue.int(upload.number.rawValue)
-    let (result, learned) = try await mutate(cost: 1024) { session in
+    let (result, learned) = try await mutate(cost: 1024, made: [extent.id.epoch]) { session in
       guard
         try await session.query(
           SQL.lock, [id, .int(Int64(bitPattern: upload.nonce))]

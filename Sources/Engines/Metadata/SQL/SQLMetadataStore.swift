@@ -27,12 +27,18 @@ public final class SQLMetadataStore: MetadataStore {
     set { writer.withLock { $0 = newValue } }
   }
 
-  /// Runs a mutation of objects, uploads or extents: fenced writers are refused.
+  /// Runs a mutation of objects, uploads or extents: fenced writers and work whose lease was taken
+  /// over are refused.
+  ///
+  /// `made` are the epochs that what it commits was made under: a process that was fenced meanwhile
+  /// may have another by now, which is none of theirs.
   func mutate<T: Sendable>(
-    cost: Int = 512, _ body: @escaping @Sendable (any SQLSession) async throws -> T
+    cost: Int = 512, made: Set<UInt64> = [],
+    _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     let epoch = self.epoch
-    return try await driver.write(cost: cost) { session in
+    if let epoch, !made.isSubset(of: [epoch]) { throw MetadataError.fenced }
+    return try await leasedWrite(cost: cost) { session in
       if let epoch { try await Self.checkWriter(epoch, session) }
       return try await body(session)
     }
