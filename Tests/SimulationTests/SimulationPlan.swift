@@ -30,6 +30,8 @@ struct SimulationPlan: Sendable {
     case sweptLiveEpoch
     /// The database acknowledges what it has not committed.
     case forgottenCommits
+    /// Nobody asks whether a writer that commits was fenced.
+    case unfencedCommits
     /// A gateway answers look-ups from a cache that nothing invalidates.
     case staleLookUps
     /// A buffer is not given back.

@@ -37,7 +37,7 @@ struct SimulationTests {
   static let mutants: [(SimulationPlan.Mutant, SimulationPlan.Weather)] = [
     (.ignoredSyncs, .crashes), (.liedQuorum, .network), (.noDeletionDelay, .calm),
     (.sweptLiveEpoch, .calm), (.forgottenCommits, .calm), (.staleLookUps, .calm),
-    (.leakedBuffer, .calm),
+    (.leakedBuffer, .calm), (.unfencedCommits, .gateways),
   ]
 
   @Test("a bug that is put in is found within forty seeds", arguments: mutants)
