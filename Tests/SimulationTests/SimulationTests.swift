@@ -35,7 +35,8 @@ struct SimulationTests {
 
   /// How many seeds it may take, and in which weather, to find a bug that was put in.
   static let mutants: [(SimulationPlan.Mutant, SimulationPlan.Weather)] = [
-    (.ignoredSyncs, .crashes), (.liedQuorum, .network), (.noDeletionDelay, .calm),
+    (.ignoredSyncs, .crashes), (.ignoredDirectorySyncs, .crashes), (.liedQuorum, .network),
+    (.noDeletionDelay, .calm),
     (.sweptLiveEpoch, .calm), (.forgottenCommits, .calm), (.staleLookUps, .calm),
     (.leakedBuffer, .calm), (.unfencedCommits, .gateways),
   ]

@@ -146,5 +146,7 @@ extension SimulationWorld {
       await gateway.end()
       checkBuffers(gateway)
     }
+    // They know this world, which knew them.
+    lives = []
   }
 }

@@ -55,7 +55,7 @@ final class SimulationWorld: @unchecked Sendable {
       servers.append(
         try SimulatedServer(
           id: StoreID(high: 0x53, low: UInt64(number)), cluster: cluster, clock: clock,
-          ignoresSync: plan.mutant == .ignoredSyncs))
+          ignoredSyncs: plan.ignoredSyncs))
     }
   }
 
