@@ -12,7 +12,7 @@ struct SchemaTests {
     let fixture = try await Fixture()
     #expect(try await Migrations.apply(to: fixture.metadata.driver).isEmpty)
     let bucket = try await fixture.bucket()
-    await fixture.metadata.close()
+    await fixture.close()
     let again = try await SQLiteMetadata.open(path: fixture.path, pool: Fixture.pool)
     #expect(try await again.store.bucket(bucket.id) == bucket)
     await again.close()
@@ -21,7 +21,7 @@ struct SchemaTests {
   @Test("a database of a newer release is refused and left alone")
   func newer() async throws {
     let fixture = try await Fixture()
-    await fixture.metadata.close()
+    await fixture.close()
     do {
       let connection = try Connection(path: fixture.path, mode: .readWrite)
       try connection.execute(
@@ -55,7 +55,7 @@ struct SchemaTests {
       headers: [.init(name: "content-type", value: "text/plain")],
       metadata: [.init(name: "n", value: "value")])
     _ = try await fixture.store.commit(commit)
-    await fixture.metadata.close()
+    await fixture.close()
     do {
       let connection = try Connection(path: fixture.path, mode: .readWrite)
       let read = try connection.prepare("SELECT attributes FROM object_versions")
@@ -83,6 +83,9 @@ struct SchemaTests {
     "FROM repair_queue q",
   ]
 
+  /// In the few statements that the PostgreSQL driver adds.
+  private static let ofPostgres = "extract(epoch"
+
   @Test("no statement scans a table, but those that are meant to")
   func plans() async throws {
     let fixture = try await Fixture()
@@ -90,12 +93,12 @@ struct SchemaTests {
     let run = try await ModelRun(seed: 99)
     for _ in 0..<200 { try await run.step() }
     try await run.checkAll()
-    await run.fixture.metadata.close()
-    await fixture.metadata.close()
+    await run.fixture.close()
+    await fixture.close()
     let connection = try Connection(path: fixture.path, mode: .readOnly)
     let statements = SQLStatement.all
     #expect(statements.count > 40)
-    for statement in statements {
+    for statement in statements where !statement.contains(Self.ofPostgres) {
       let text = SQLDialect.sqlite.render(statement)
       guard !Self.mayScan.contains(where: text.contains) else { continue }
       let plan = try connection.prepare("EXPLAIN QUERY PLAN " + text)
@@ -140,7 +143,7 @@ struct SchemaTests {
     #expect(counts.versions == 300 + counts.extents)
     #expect(counts.objects == counts.versions)
     await restored.close()
-    await fixture.metadata.close()
+    await fixture.close()
     #expect(!FileManager.default.fileExists(atPath: copy + ".partial"))
   }
 }

@@ -38,7 +38,7 @@ struct WriterTests {
     }
     #expect(wins == 1)
     #expect(try await fixture.store.counts().versions == 1)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("compare and swap by version loses no update")
@@ -72,7 +72,7 @@ struct WriterTests {
       bucket: "bucket", tenant: 1, key: key, versionID: nil, withContent: false)
     #expect(found.version?.size == 20)
     #expect(try await fixture.store.usage(of: bucket.id) == Usage(objects: 1, bytes: 20))
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   /// Holds the writer until all of `count` mutations wait, so that they are one batch.
@@ -124,7 +124,7 @@ struct WriterTests {
     #expect(after.mutations - before.mutations == 51)
     #expect(try await fixture.store.foldUsage(limit: 100) <= 2)
     #expect(try await fixture.store.usage(of: bucket.id) == Usage(objects: 50, bytes: 250))
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("a mutation that fails after it wrote takes nothing of its batch with it")
@@ -154,7 +154,7 @@ struct WriterTests {
     #expect(try await fixture.store.counts().objects == 6)
     #expect(try await fixture.store.setting("lost1") == nil)
     #expect(try await fixture.store.setting("lost4") == nil)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("a single mutation that fails after it wrote leaves nothing")
@@ -169,7 +169,7 @@ struct WriterTests {
     #expect(try await fixture.store.setting("lost") == nil)
     try await fixture.store.setSetting("kept", [1])
     #expect(try await fixture.store.setting("kept") == [1])
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("a full database says so, changes nothing, and takes writes again when there is room")
@@ -201,8 +201,8 @@ struct WriterTests {
     }
     _ = try await fixture.store.commit(
       fixture.inlineCommit(bucket, .init(key: "again"), size: 4000))
-    #expect(try await fixture.metadata.driver.quickCheck().isEmpty)
-    await fixture.metadata.close()
+    #expect(try await fixture.quickCheck().isEmpty)
+    await fixture.close()
   }
 
   @Test("a later writer fences the one before, which writes nothing any more")
@@ -228,7 +228,7 @@ struct WriterTests {
       try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
     }
     #expect(try await later.unsweptEpochs().isEmpty)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("what is asked for after the end fails, and the file is free")
@@ -237,7 +237,7 @@ struct WriterTests {
     await #expect(throws: MetadataError.self) {
       try await SQLiteMetadata.open(path: fixture.path, pool: Fixture.pool)
     }
-    await fixture.metadata.close()
+    await fixture.close()
     await #expect(throws: MetadataError.unavailable("the metadata database is closed")) {
       try await fixture.bucket()
     }

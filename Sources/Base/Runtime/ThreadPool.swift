@@ -18,10 +18,13 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
   private let scheduler: (any JobScheduler)?
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
-  // Both are guarded by `mutex`.
+  // All are guarded by `mutex`.
   private var jobs: [UnownedJob] = []
   private var head = 0
   private var idle = 0
+  /// Whether a thread was woken that does not run yet. It wakes the next one itself when there is
+  /// more to do: a burst of jobs costs no more wake-ups than threads that find work.
+  private var isWaking = false
 
   /// Starts `threadCount` threads.
   ///
@@ -66,7 +69,8 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     }
     unsafe pthread_mutex_lock(mutex)
     jobs.append(unowned)
-    let wake = idle > 0
+    let wake = idle > 0 && !isWaking
+    if wake { isWaking = true }
     unsafe pthread_mutex_unlock(mutex)
     if wake { unsafe pthread_cond_signal(condition) }
   }
@@ -118,6 +122,7 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
         idle += 1
         unsafe pthread_cond_wait(condition, mutex)
         idle -= 1
+        isWaking = false
       }
       let job = jobs[head]
       head += 1
@@ -128,7 +133,10 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
         jobs.removeFirst(head)
         head = 0
       }
+      let wake = head < jobs.count && idle > 0 && !isWaking
+      if wake { isWaking = true }
       unsafe pthread_mutex_unlock(mutex)
+      if wake { unsafe pthread_cond_signal(condition) }
       unsafe job.runSynchronously(on: executor)
     }
   }

@@ -30,6 +30,8 @@ public final class ObjectEngine: Sendable {
   public let reads = ReadTracker()
   /// The installation.
   public let clusterID: ClusterID
+  /// Where extents of versions are kept for all gateways; nil for nowhere.
+  let extentCache: ExtentCache?
   /// The time of day.
   public let clock: any WallClock
   let random: any RandomSource
@@ -39,8 +41,10 @@ public final class ObjectEngine: Sendable {
   public init(
     configuration: EngineConfiguration, metadata: any MetadataStore, stores: StoreSet,
     keys: KeyRing, buffers: BufferPool, pool: ThreadPool, writer: WriterIdentity,
-    clusterID: ClusterID, clock: any WallClock, random: any RandomSource, log: Log
+    clusterID: ClusterID, clock: any WallClock, random: any RandomSource, log: Log,
+    extentCache: ExtentCache? = nil
   ) {
+    self.extentCache = extentCache
     self.configuration = configuration
     self.metadata = metadata
     self.stores = stores

@@ -31,11 +31,17 @@ public final class ObjectRead: @unchecked Sendable {
   private let engine: ObjectEngine
   private let readers: [ExtentReader]
   private let token: UInt64
+  /// The version whose extents came from the cache; nil when they came from the database.
+  private let cachedVersion: VersionNumber?
   private var pieces: [Piece] = []
   private var first: Content?
 
-  init(engine: ObjectEngine, links: [ExtentLink], range: Range<Int64>, token: UInt64) throws {
+  init(
+    engine: ObjectEngine, links: [ExtentLink], range: Range<Int64>, token: UInt64,
+    cachedVersion: VersionNumber? = nil
+  ) throws {
     self.engine = engine
+    self.cachedVersion = cachedVersion
     self.token = token
     var readers: [ExtentReader] = []
     do {
@@ -63,17 +69,39 @@ public final class ObjectRead: @unchecked Sendable {
     engine.reads.end(token)
   }
 
+  /// Whether chunks may have moved since their places were looked up.
+  var isFromCache: Bool { cachedVersion != nil }
+
   /// Reads the first stripe. Throws `EngineError` when the range cannot be read.
   public func prepare() async throws {
     guard let piece = pieces.first else { return }
     let buffer = try await engine.buffers.stripe(piece.byteCount)
-    first = try await withTaskExecutorPreference(engine.pool) {
-      try await Self.read(piece, into: buffer)
+    do {
+      first = try await withTaskExecutorPreference(engine.pool) {
+        try await Self.read(piece, into: buffer)
+      }
+    } catch {
+      await doubtCache()
+      throw error
     }
+  }
+
+  /// The next read of the version asks the database where its chunks are.
+  private func doubtCache() async {
+    if let cachedVersion { await engine.extentCache?.forget(cachedVersion) }
   }
 
   /// Delivers the range to `sink`. Throws what it throws, or `EngineError`.
   public func stream(to sink: Sink) async throws {
+    do {
+      try await deliver(to: sink)
+    } catch {
+      if error is EngineError { await doubtCache() }
+      throw error
+    }
+  }
+
+  private func deliver(to sink: Sink) async throws {
     if let content = first {
       try await sink(content.buffer.memory, content.range)
       first = nil

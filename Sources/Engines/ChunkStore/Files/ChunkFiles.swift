@@ -22,7 +22,7 @@ final class ChunkFiles: Sendable {
   private var fileSystem: any FileSystem { guardian.fileSystem }
   private var layout: StoreLayout { guardian.layout }
 
-  init(guardian: StoreGuard, clock: any Clock<Duration>) {
+  init(guardian: StoreGuard, clock: (any Clock<Duration>)?) {
     syncs = GroupCommit(clock: clock) { $0.count }
     self.guardian = guardian
   }

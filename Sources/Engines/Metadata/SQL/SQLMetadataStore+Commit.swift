@@ -66,7 +66,7 @@ extension SQLMetadataStore {
       let id = result.number.rawValue
       switch commit.content {
       case .inline(let data):
-        try await session.run(
+        try await session.execute(
           SQL.insertInline,
           [
             .int(id), .bytes(data.extent.bytes), .bytes(data.wrappedKey),
@@ -102,8 +102,8 @@ extension SQLMetadataStore {
       }
       // Moved before the old row goes, so that nothing of them becomes a tombstone.
       let move: [SQLValue] = [.int(version.number.rawValue), .int(expected.rawValue)]
-      try await session.run(SQL.moveInline, move)
-      try await session.run(SQL.moveLinks, move)
+      try await session.execute(SQL.moveInline, move)
+      try await session.execute(SQL.moveLinks, move)
       let new = NewVersion(
         bucket: bucket, key: key, id: version, size: try old.int(0), etag: try old.text(1),
         owner: try old.int(2), storageClass: storageClass, checksum: checksum,

@@ -37,7 +37,7 @@ extension SQLMetadataStore {
       let now = try await session.now().milliseconds
       for gap in gaps {
         try await ObsoleteVersion.entombParts(of: id, gap, now: now, session)
-        try await session.run(
+        try await session.execute(
           SQL.deleteParts, [.int(id), .int(Int64(gap.lowerBound)), .int(Int64(gap.upperBound))])
       }
       let new = NewVersion(
@@ -47,7 +47,7 @@ extension SQLMetadataStore {
         tags: try AttributeCodec.encodeTags(upload.attributes.tags),
         partCount: completion.parts.count, extentCount: completion.parts.count, upload: id)
       let result = try await new.install(versioning: versioning, head: head, session)
-      try await session.run(SQL.link, [.int(result.number.rawValue), .int(id)])
+      try await session.execute(SQL.link, [.int(result.number.rawValue), .int(id)])
       try await Self.removeUpload(completion.upload, session)
       return result
     }

@@ -43,9 +43,11 @@ public final class SQLMetadataStore: MetadataStore {
 
   private static func checkWriter(_ epoch: UInt64, _ session: any SQLSession) async throws {
     if session.memo.content.liveEpoch == epoch { return }
-    let row = try await session.query(writerState, [.int(Int64(epoch))]).first
-    guard let row, try row.int(0) == 0 else { throw MetadataError.fenced }
-    session.memo.content.liveEpoch = epoch
+    let memo = session.memo
+    try await session.check(writerState, [.int(Int64(epoch))]) { rows in
+      guard let row = rows.first, try row.int(0) == 0 else { throw MetadataError.fenced }
+      memo.content.liveEpoch = epoch
+    }
   }
 
   /// A number and nonce for a delete marker.

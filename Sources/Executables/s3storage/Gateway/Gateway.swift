@@ -1,0 +1,59 @@
+import Access
+import AdminAPI
+import Base
+import Cluster
+import Metadata
+import ObjectEngine
+import Runtime
+import Telemetry
+
+/// What every process that serves HTTP is made of, whatever its metadata and stores are.
+struct Gateway: Sendable {
+  let engine: ObjectEngine
+  let access: AccessControl
+  let keys: Keys
+  let masterKey: MasterKeyFile
+  let work: BackgroundWork
+  /// The root credentials when they were made now.
+  let rootKeys: NewAccessKey?
+  let installation: any InstallationDescribing
+  /// Copies of the metadata; nil where the database has tools of its own.
+  let backups: (any BackupProviding)?
+  let draining = Draining()
+  let log: Log
+
+  /// The root user's keys: those of the configuration, or made on first start.
+  static func rootKeys(
+    _ access: AccessControl, _ configuration: Configuration
+  ) async throws -> NewAccessKey? {
+    let id = configuration["ROOT_ACCESS_KEY"]
+    let secret = configuration["ROOT_SECRET_KEY"]
+    guard id.isEmpty == secret.isEmpty else {
+      throw StartError("ROOT_ACCESS_KEY and ROOT_SECRET_KEY are set together or not at all")
+    }
+    return try await access.ensureRoot(preset: id.isEmpty ? nil : (id, secret))
+  }
+
+  /// The settings of the background work.
+  static func background(_ configuration: Configuration) -> BackgroundConfiguration {
+    var settings = BackgroundConfiguration()
+    settings.deletionDelay = .seconds(configuration.number("GC_DELAY_SECONDS"))
+    let days = configuration.number("SCRUB_DAYS")
+    settings.scrubPeriod = days == 0 ? nil : .seconds(days * 86_400)
+    settings.cleanupInterval = .seconds(configuration.number("CLEANUP_SECONDS"))
+    settings.sessionIdle = .seconds(configuration.number("UPLOAD_SESSION_SECONDS"))
+    return settings
+  }
+}
+
+/// A process that serves HTTP: a gateway, and what runs beside it.
+protocol GatewayNode: Sendable {
+  /// What is served.
+  var gateway: Gateway { get }
+
+  /// Runs what must outlive the requests, until `shutDown`.
+  func runBeside() async
+
+  /// Ends writers, stores and metadata once no request runs any more.
+  func shutDown() async
+}
