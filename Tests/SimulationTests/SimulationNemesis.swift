@@ -160,6 +160,7 @@ final class SimulationNemesis: @unchecked Sendable {
     let slot = gateway.slot
     world.gateways[slot] = nil
     gateway.process.setStopped(true)
+    world.stoppedEpochs.insert(gateway.epoch)
     soon("gateway \(slot) stops") { [world] in
       await world.sleep(.seconds(31))
       await world.fence(gateway.epoch)

@@ -32,6 +32,8 @@ final class SimulationWorld: @unchecked Sendable {
   var rotten: [ChunkID: Set<StoreID>] = [:]
   /// The stores that took each chunk, or were told to delete it.
   var homes: [ChunkID: Set<StoreID>] = [:]
+  /// Writers that were stopped and went on after they were fenced.
+  var stoppedEpochs: Set<UInt64> = []
   /// Copies of chunks that lie elsewhere by now, and that nothing would delete any more.
   var leftCopies = 0
   /// What must not be.
@@ -53,7 +55,7 @@ final class SimulationWorld: @unchecked Sendable {
       servers.append(
         try SimulatedServer(
           id: StoreID(high: 0x53, low: UInt64(number)), cluster: cluster, clock: clock,
-          ignoresSync: plan.mutant == .ignoredSyncs))
+          ignoredSyncs: plan.ignoredSyncs))
     }
   }
 
