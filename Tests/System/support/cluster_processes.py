@@ -115,10 +115,19 @@ class StorageServer(Process):
             return False
 
     def chunk_files(self):
-        """Files that hold chunks, whole and unfinished, as paths relative to the data directory."""
+        """Files of large chunks, whole and unfinished, as paths relative to the data directory."""
         return {
-            str(p.relative_to(self.data_dir)) for kind in ("chunks", "unfinished", "volumes")
+            str(p.relative_to(self.data_dir)) for kind in ("chunks", "unfinished")
             for p in self.data_dir.rglob(f"{kind}/**/*") if p.is_file()}
+
+    def chunk_count(self):
+        """How many chunks its stores keep, small ones in volumes among them, as it says."""
+        with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        return int(sum(
+            float(line.rpartition(" ")[2]) for line in lines
+            if line.startswith("storage_chunk_count")))
 
 
 class Cluster:
