@@ -39,4 +39,8 @@ struct ClusterMember: Sendable {
       id: identity.server, address: address, zone: configuration["ZONE"],
       version: CommandLineTool.version, stores: identity.stores.map { ($0.id, weight) })
   }
+
+  func firstRegistration() async throws -> ClusterID { throw StartError("not registered") }
+  func run() async {}
+  func reload() {}
 }

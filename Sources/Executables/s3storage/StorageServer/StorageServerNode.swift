@@ -3,6 +3,7 @@ import ChunkRPC
 import ChunkStore
 import Disk
 import HTTPServer
+import Metadata
 import Runtime
 import Telemetry
 
