@@ -25,6 +25,8 @@ final class SimulationWorld: @unchecked Sendable {
   let keys: KeyRing
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
+  /// What gateways share beside the database, in half of the runs.
+  private(set) var cache: SimulatedCache?
   /// Every life of a gateway.
   var lives: [SimulatedGateway] = []
   let history = SimulationHistory()
@@ -51,6 +53,7 @@ final class SimulationWorld: @unchecked Sendable {
     observer = SQLMetadataStore(driver: ObservingDriver(database), random: random)
     cluster = ClusterID(high: 7, low: random.next())
     keys = KeyRing(cluster: cluster, random: random.bytes)
+    if plan.seed / 7 % 2 == 1 { cache = SimulatedCache(self) }
     for number in 1...Self.serverCount {
       servers.append(
         try SimulatedServer(
