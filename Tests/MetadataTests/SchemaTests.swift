@@ -80,6 +80,7 @@ struct SchemaTests {
     "SELECT count(*)", "schema_migrations", "FROM access_keys k ORDER BY k.id", "encryption_keys",
     "usage_deltas", "max(epoch)", "writers SET state = 1", "FROM writers WHERE state = 1",
     "FROM writers WHERE state = 0", "FROM storage_servers ORDER BY", "FROM stores WHERE server_id",
+    "UPDATE repair_queue SET not_before_ms = 0",
     // Along its index, in the order of need, up to the limit.
     "FROM repair_queue q",
   ]

@@ -218,15 +218,20 @@ struct WriterTests {
     await #expect(throws: MetadataError.fenced) {
       try await fixture.store.renewWriter(oldestRead: nil)
     }
-    _ = try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
+    // What was made under the former epoch is none of the later writer's.
+    await #expect(throws: MetadataError.fenced) {
+      try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
+    }
+    var commit = fixture.inlineCommit(bucket, .init(key: "k"))
+    commit.version = fixture.opaqueID(epoch: lease.epoch)
+    _ = try await later.commit(commit)
     try await later.renewWriter(oldestRead: nil)
     #expect(try await later.unsweptEpochs() == [1])
     try await later.markSwept(epoch: 1)
     #expect(try await later.unsweptEpochs().isEmpty)
     try await later.endWriter()
-    await #expect(throws: MetadataError.fenced) {
-      try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
-    }
+    commit.version = fixture.opaqueID(epoch: lease.epoch)
+    await #expect(throws: MetadataError.fenced) { [commit] in try await later.commit(commit) }
     #expect(try await later.unsweptEpochs().isEmpty)
     await fixture.close()
   }

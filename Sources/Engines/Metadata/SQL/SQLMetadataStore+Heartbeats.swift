@@ -17,6 +17,8 @@ extension SQLMetadataStore {
       "UPDATE stores SET capacity = $1, available = $2, chunk_count = $3 WHERE id = $4")
     static let version = SQLStatement(
       "UPDATE storage_servers SET version = $1 WHERE id = $2")
+    static let hasten = SQLStatement(
+      "UPDATE repair_queue SET not_before_ms = 0, attempts = 0 WHERE not_before_ms > $1")
     static let standings = SQLStatement(
       """
       SELECT e.id, p.stores, CAST(0 AS @int) FROM extents e JOIN placements p ON p.id = e.placement_id
@@ -67,6 +69,13 @@ extension SQLMetadataStore {
             .bytes(store.id.bytes),
           ])
       }
+    }
+  }
+
+  /// Has repairs that were put off tried again: there are more stores to write to, or to read from.
+  public func hastenRepairs() async throws {
+    _ = try await leasedWrite(cost: 4096) { session in
+      try await session.run(SQL.hasten, [.int(try await session.now().milliseconds)])
     }
   }
 

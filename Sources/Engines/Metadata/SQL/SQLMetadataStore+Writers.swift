@@ -7,7 +7,7 @@ extension SQLMetadataStore: WriterLeaseStore {
     static let insert = SQLStatement(
       """
       INSERT INTO writers(epoch, process, state, lease_ms, ring_version, started_ms)
-      VALUES($1, '', 0, $2, $3, $4)
+      VALUES($1, '', 0, $2, $3, $4) ON CONFLICT DO NOTHING
       """)
     static let renew = SQLStatement(
       """
@@ -59,22 +59,26 @@ extension SQLMetadataStore: WriterLeaseStore {
   ) async throws -> WriterLease {
     let isEmbedded = driver.dialect == .sqlite
     let epoch = try await driver.write(cost: 256) { session in
-      let highest = try await session.query(SQL.highest, []).first?.optionalInt(0) ?? 0
-      let before = max(UInt64(max(highest, 0)), minimum)
-      guard before < VersionNumber.maximumEpoch else {
-        throw MetadataError.unavailable("no writer epochs are left")
-      }
       if isEmbedded {
         try await session.run(SQL.fenceAll, [])
         session.memo.content.liveEpoch = nil
       }
       let now = try await session.now().milliseconds
-      try await session.run(
-        SQL.insert,
-        [
-          .int(Int64(before + 1)), .int(now &+ length.milliseconds), .int(ringVersion), .int(now),
-        ])
-      return before + 1
+      while true {
+        let highest = try await session.query(SQL.highest, []).first?.optionalInt(0) ?? 0
+        let before = max(UInt64(max(highest, 0)), minimum)
+        guard before < VersionNumber.maximumEpoch else {
+          throw MetadataError.unavailable("no writer epochs are left")
+        }
+        // Another process may take the same number at the same time: the next one is free.
+        let added = try await session.run(
+          SQL.insert,
+          [
+            .int(Int64(before + 1)), .int(now &+ length.milliseconds), .int(ringVersion),
+            .int(now),
+          ])
+        if added > 0 { return before + 1 }
+      }
     }
     self.epoch = epoch
     return WriterLease(epoch: epoch)

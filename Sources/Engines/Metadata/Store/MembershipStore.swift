@@ -43,6 +43,9 @@ public protocol MembershipStore: Sendable {
   /// active.
   func replaceServer(_ old: ServerID, with new: ServerID) async throws
 
+  /// Has repairs that were put off tried again: there are more stores to write to, or to read from.
+  func hastenRepairs() async throws
+
   /// What the metadata says of each of the extents.
   func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding]
 }

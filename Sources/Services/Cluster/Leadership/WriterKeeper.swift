@@ -1,7 +1,7 @@
 import Base
 public import Metadata
 public import ObjectEngine
-import Runtime
+public import Runtime
 import Synchronization
 public import Telemetry
 
@@ -43,6 +43,18 @@ public final class WriterKeeper: BackgroundWorker {
 
   /// Items are renewals.
   public var progress: WorkerProgress { count.value }
+
+  /// Begins the writer of a gateway, whose leases last `length`; a worker of this kind keeps it.
+  public static func begin(
+    _ metadata: any WriterLeaseStore, minimum: UInt64 = 0, ringVersion: Int64, length: Duration,
+    clock: any MonotonicClock = SystemMonotonicClock(), random: any RandomSource
+  ) async throws -> WriterIdentity {
+    let start = clock.now
+    let lease = try await metadata.beginWriter(
+      minimum: minimum, ringVersion: ringVersion, lease: length)
+    return WriterIdentity(
+      epoch: lease.epoch, until: end(from: start, length: length), clock: clock, random: random)
+  }
 
   /// Until when an epoch may be used whose lease was asked for at `start`.
   static func end(from start: Duration, length: Duration) -> Duration {
