@@ -91,9 +91,10 @@ struct PostgresSchemaTests {
     "usage_deltas", "max(epoch)", "writers SET state = 1", "FROM writers WHERE state = 1",
   ]
 
-  /// Plans that sort a few rows: those of one upload or version, those that wait for repair.
+  /// Plans that sort a few rows: those of one upload, version or user, those that wait for repair.
   private static let maySort = [
     "multipart_parts", "repair_queue", "SELECT extent FROM version_extents WHERE version",
+    "FROM access_keys k WHERE k.user_id",
   ]
 
   @Test("no statement reads a whole table, at any size of it, but those that are meant to")
@@ -101,6 +102,15 @@ struct PostgresSchemaTests {
     let run = try await ModelRun(seed: 98, on: .postgres)
     for _ in 0..<200 { try await run.step() }
     try await run.checkAll()
+    // Statements that the model does not run.
+    _ = try await run.store.underSpread(after: nil, limit: 1)
+    _ = try await run.store.listAccessKeys(of: Fixture.owner)
+    _ = try await run.store.accessKey("none")
+    _ = try await run.store.staleUploads(before: run.fixture.clock.now, limit: 1)
+    _ = try await run.store.staleFiles(before: run.fixture.clock.now, limit: 1)
+    _ = try await run.store.listFiles(user: Fixture.owner, state: nil, offset: 0, limit: 1)
+    _ = try await run.store.listBuckets(
+      tenant: 1, owner: nil, purpose: nil, prefix: "", after: "", limit: 5)
     guard case .postgres(_, let server, let name) = run.fixture.database else { return }
     // With and without statistics, the same.
     for isAnalysed in [false, true] {

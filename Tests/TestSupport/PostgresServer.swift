@@ -107,6 +107,7 @@ public final class PostgresServer: Sendable {
       shared_buffers = 64MB
       max_wal_size = 256MB
       deadlock_timeout = 100ms
+      dynamic_shared_memory_type = mmap
       END
       as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/server.log" start >/dev/null 2>&1 \
         || { tail -n 1 "$dir"/*log; exit 1; }

@@ -2,6 +2,12 @@ public import Base
 
 extension SQLMetadataStore {
   private enum SQL {
+    // A row that all writers write as they begin: one after the other.
+    static let lockEpochs = SQLStatement(
+      """
+      INSERT INTO settings(name, value) VALUES('writer_epoch_lock', $1)
+      ON CONFLICT(name) DO UPDATE SET value = excluded.value
+      """)
     static let highest = SQLStatement("SELECT max(epoch) FROM writers")
     static let fenceAll = SQLStatement("UPDATE writers SET state = 1 WHERE state = 0")
     static let insert = SQLStatement(
@@ -33,6 +39,7 @@ extension SQLMetadataStore {
   public func beginWriter(minimum: UInt64, ringVersion: Int64) async throws -> WriterLease {
     let isEmbedded = driver.dialect == .sqlite
     let epoch = try await driver.write(cost: 256) { session in
+      try await session.execute(SQL.lockEpochs, [.bytes([])])
       let highest = try await session.query(SQL.highest, []).first?.optionalInt(0) ?? 0
       let before = max(UInt64(max(highest, 0)), minimum)
       guard before < VersionNumber.maximumEpoch else {
