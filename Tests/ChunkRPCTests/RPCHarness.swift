@@ -47,7 +47,7 @@ func withServer<R: Sendable>(
     address: address, port: 0, security: security, pool: blockingPool, buffers: buffers,
     settings: settings)
   return try await withThrowingTaskGroup(of: Void.self) { group in
-    group.addTask { try await server.run() }
+    group.addTask(executorPreference: blockingPool) { try await server.run() }
     let result: Result<R, any Error>
     do { result = .success(try await body(server)) } catch { result = .failure(error) }
     server.beginShutdown(deadline: .zero)
