@@ -18,7 +18,8 @@ import Telemetry
 struct ClusterNode: GatewayNode {
   let gateway: Gateway
   private let installation: ClusterInstallation
-  private let poll: MemberPoll
+  private let membership: ClusterMembership
+  private let leadership: Leadership?
 
   static func open(_ configuration: Configuration, log: Log) async throws -> ClusterNode {
     let clock = SystemWallClock()
@@ -28,8 +29,11 @@ struct ClusterNode: GatewayNode {
     let metadata = installation.metadata.store
     let stores = StoreSet(
       stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
+    let settings = Gateway.background(configuration)
+    let monotonic = SystemMonotonicClock()
+    let start = monotonic.now
     let lease = try await metadata.beginWriter(
-      minimum: 0, ringVersion: 0, lease: .seconds(configuration.number("LEASE_SECONDS")))
+      minimum: 0, ringVersion: 0, lease: settings.leaseLength)
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
     let budget = configuration.number("BUFFER_BUDGET")
     let engine = ObjectEngine(
@@ -37,23 +41,30 @@ struct ClusterNode: GatewayNode {
         scheme: scheme, inlineLimit: configuration.number("INLINE_LIMIT")),
       metadata: metadata, stores: stores, keys: installation.keys.ring,
       buffers: BufferPool(limit: budget, cacheLimit: budget), pool: pool,
-      writer: WriterIdentity(epoch: lease.epoch, random: random), clusterID: installation.id,
+      writer: WriterIdentity(
+        epoch: lease.epoch, until: WriterKeeper.end(from: start, length: settings.leaseLength),
+        clock: monotonic, random: random), clusterID: installation.id,
       clock: clock, random: random, log: log,
       extentCache: try extentCache(configuration, installation, random, log))
     let access = AccessControl(
       metadata: metadata, keys: installation.keys.ring, clock: clock, random: random)
-    let client = ChunkRPCClient(security: try security(configuration))
+    let membership = ClusterMembership(
+      metadata: metadata, connecting: ChunkRPCClient(security: try security(configuration)),
+      stores: stores, cluster: installation.id, width: scheme.total, configuration: settings,
+      log: log)
+    try await membership.refresh()
+    let work = BackgroundWork(
+      engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
+      pool: ThreadPool(name: "background", threadCount: 4), log: log)
     let gateway = Gateway(
       engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
-      work: BackgroundWork(
-        engine: engine, configuration: Gateway.background(configuration),
-        pool: ThreadPool(name: "background", threadCount: 4), log: log),
+      work: work,
       rootKeys: try await Gateway.rootKeys(access, configuration),
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
       log: log)
     return ClusterNode(
       gateway: gateway, installation: installation,
-      poll: MemberPoll(metadata: metadata, client: client, stores: stores, width: scheme.total))
+      membership: membership, leadership: work.cluster?.leadership)
   }
 
   private static func security(_ configuration: Configuration) throws -> ChunkRPCSecurity {
@@ -74,10 +85,19 @@ struct ClusterNode: GatewayNode {
     return ExtentCache(cache: cache, keys: installation.keys.ring, random: random)
   }
 
-  func runBeside() async { await poll.run() }
+  /// Goes on to find out what became of commits whose answer was lost.
+  func runBeside() async {
+    while !Task.isCancelled {
+      await installation.metadata.driver.resolveRemaining()
+      try? await Task.sleep(for: .seconds(1))
+    }
+  }
 
   func shutDown() async {
-    try? await installation.metadata.store.endWriter()
+    await leadership?.resign()
+    await installation.metadata.driver.resolveRemaining()
+    // The writer is not ended: its lease runs out, and what was cut off in it is swept.
+    await membership.close()
     await installation.metadata.close()
   }
 }
