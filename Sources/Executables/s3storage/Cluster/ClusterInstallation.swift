@@ -5,6 +5,7 @@ import MetadataPostgres
 import Runtime
 import Sealing
 import Telemetry
+import Trust
 
 /// What all gateways of a cluster share: its database, its id and its keys.
 struct ClusterInstallation: Sendable {
@@ -27,6 +28,13 @@ struct ClusterInstallation: Sendable {
       await metadata.close()
       throw error
     }
+  }
+
+  /// The authority that the members' certificates come from.
+  func authority(log: Log) -> ClusterAuthority {
+    ClusterAuthority(
+      settings: metadata.store, keys: keys.ring, clock: SystemWallClock(),
+      random: SystemRandom(), log: log)
   }
 
   /// Gives a new cluster its id, its master key and its first key-encryption key; what is there
