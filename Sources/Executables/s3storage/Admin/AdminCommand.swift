@@ -29,6 +29,8 @@ enum AdminCommand {
                           http://127.0.0.1:9001
       --access-key K      an administrator's key; else ROOT_ACCESS_KEY or AWS_ACCESS_KEY_ID
       --secret-key S      its secret; else ROOT_SECRET_KEY or AWS_SECRET_ACCESS_KEY
+      --ca-file FILE      authorities that vouch for an https endpoint, in PEM; else ADMIN_CA_FILE;
+                          else those of the system
       --json              answers as JSON
     With keys create, the options of the administrator stand before the command.
 
