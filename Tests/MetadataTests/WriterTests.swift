@@ -10,9 +10,10 @@ import Testing
 struct WriterTests {
   private static let insert = SQLStatement("INSERT INTO settings(name, value) VALUES($1, $2)")
 
-  @Test("of 100 tasks that ask for an absent key exactly one wins")
-  func oneWins() async throws {
-    let fixture = try await Fixture()
+  @Test(
+    "of 100 tasks that ask for an absent key exactly one wins", arguments: DatabaseKind.available)
+  func oneWins(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let bucket = try await fixture.bucket()
     let outcomes = await withTaskGroup(of: Result<Void, any Error>.self) { group in
       for _ in 0..<100 {
@@ -41,9 +42,9 @@ struct WriterTests {
     await fixture.close()
   }
 
-  @Test("compare and swap by version loses no update")
-  func compareAndSwap() async throws {
-    let fixture = try await Fixture()
+  @Test("compare and swap by version loses no update", arguments: DatabaseKind.available)
+  func compareAndSwap(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let bucket = try await fixture.bucket()
     let key = [UInt8](key: "counter")
     _ = try await fixture.store.commit(fixture.inlineCommit(bucket, key, size: 0))

@@ -46,7 +46,10 @@ final class SimulatedGateway: @unchecked Sendable {
       stores: StoreSet(stores: links, ring: SimulationWorld.ring), keys: world.keys,
       buffers: BufferPool(limit: 24 << 20, cacheLimit: 0), pool: world.pool,
       writer: WriterIdentity(epoch: epoch, random: random), clusterID: world.cluster,
-      clock: wallClock, random: random, log: .none)
+      clock: wallClock, random: random, log: .none,
+      extentCache: world.cache.map {
+        ExtentCache(cache: $0, keys: world.keys, random: random)
+      })
     (supervisor, scrub) = Self.workers(engine, slot: slot, world: world)
   }
 

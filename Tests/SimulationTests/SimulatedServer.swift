@@ -29,15 +29,14 @@ final class SimulatedServer: @unchecked Sendable {
   private let clock: SimulatedClock
 
   init(
-    id: StoreID, cluster: ClusterID, clock: SimulatedClock, ignoresSync: Bool = false
+    id: StoreID, cluster: ClusterID, clock: SimulatedClock, ignoredSyncs: Set<DiskPath.Kind> = []
   ) throws {
     self.id = id
     self.cluster = cluster
     self.clock = clock
-    disk = LossyFileSystem(capacity: Self.capacity, ignoresSync: { _ in ignoresSync })
+    disk = LossyFileSystem(capacity: Self.capacity, ignoresSync: { ignoredSyncs.contains($0.kind) })
     try LocalChunkStore.create(
       directory: Self.directory, fileSystem: disk, cluster: cluster, store: id)
-    if ignoresSync { disk = disk.afterCrash() }
     start()
   }
 

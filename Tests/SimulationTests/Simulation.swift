@@ -37,7 +37,8 @@ struct Simulation: Sendable {
     for error in world.database.sqlErrors { world.violation("SQL: \(error)") }
     return Report(
       violations: world.violations, trace: world.scheduler.trace, steps: world.scheduler.steps,
-      seconds: world.scheduler.nanoseconds / 1_000_000_000, story: world.story(world.plan.isVerbose ? .max : 60),
+      seconds: world.scheduler.nanoseconds / 1_000_000_000,
+      story: world.story(world.plan.isVerbose ? .max : 60),
       leftCopies: world.leftCopies)
   }
 

@@ -75,7 +75,8 @@ final class SimulatedSource: ObjectSource {
     if world.pick(4) == 0 { try await world.clock.sleep(for: world.delay()) }
     bytes.withUnsafeBytes { source in
       buffer.withMutableBytes(offset..<offset + taken) { target in
-        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[position..<position + taken]))
+        target.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: source[position..<position + taken]))
       }
     }
     position += taken

@@ -23,8 +23,11 @@ final class SimulationMutation: @unchecked Sendable {
         for faults in gateway.linkFaults { faults.lies = true }
       }
     case .forgottenCommits: world.database.faults.forgets = 30
+    case .unfencedCommits: world.database.faults.ignoresFences = true
     case .leakedBuffer: leak = world.gateways[1]?.engine.buffers.tryAcquire(5000)
-    case .ignoredSyncs, .noDeletionDelay, .sweptLiveEpoch, .staleLookUps, nil: break
+    case .ignoredSyncs, .ignoredDirectorySyncs, .noDeletionDelay, .sweptLiveEpoch, .staleLookUps,
+      nil:
+      break
     }
   }
 

@@ -53,6 +53,10 @@ final class SimulationNemesis: @unchecked Sendable {
 
   private func disturbNetwork() {
     guard let gateway = world.gateways[world.pick(2)] else { return }
+    if let cache = world.cache, world.pick(5) == 0 {
+      cache.failures = 100 + world.pick(900)
+      return soon("the cache fails") { cache.failures = 0 }
+    }
     let kind = world.pick(3)
     let count = 1 + world.pick(kind == 0 ? 2 : 4)
     for _ in 0..<count {
@@ -160,6 +164,7 @@ final class SimulationNemesis: @unchecked Sendable {
     let slot = gateway.slot
     world.gateways[slot] = nil
     gateway.process.setStopped(true)
+    world.stoppedEpochs.insert(gateway.epoch)
     soon("gateway \(slot) stops") { [world] in
       await world.sleep(.seconds(31))
       await world.fence(gateway.epoch)

@@ -1,3 +1,5 @@
+import Disk
+
 /// What kind of run a seed stands for.
 struct SimulationPlan: Sendable {
   /// What goes wrong in a run.
@@ -20,8 +22,10 @@ struct SimulationPlan: Sendable {
 
   /// A bug put into a double, which the simulation must find.
   enum Mutant: String, CaseIterable, Sendable {
-    /// Storage servers acknowledge what is not on stable storage.
+    /// Storage servers acknowledge chunks whose bytes are not on stable storage.
     case ignoredSyncs
+    /// Storage servers acknowledge chunks whose names are not on stable storage.
+    case ignoredDirectorySyncs
     /// Gateways count chunks that no store has taken.
     case liedQuorum
     /// Chunks are deleted at once, reads of other gateways or not.
@@ -30,6 +34,8 @@ struct SimulationPlan: Sendable {
     case sweptLiveEpoch
     /// The database acknowledges what it has not committed.
     case forgottenCommits
+    /// Nobody asks whether a writer that commits was fenced.
+    case unfencedCommits
     /// A gateway answers look-ups from a cache that nothing invalidates.
     case staleLookUps
     /// A buffer is not given back.
@@ -46,6 +52,15 @@ struct SimulationPlan: Sendable {
   var isStrict = false
   /// Notes what happens to each chunk as well.
   var isVerbose = false
+
+  /// What disks only seem to make durable.
+  var ignoredSyncs: Set<DiskPath.Kind> {
+    switch mutant {
+    case .ignoredSyncs: ["volume", "chunk file"]
+    case .ignoredDirectorySyncs: ["chunk directory", "volume directory"]
+    default: []
+    }
+  }
 
   /// The run of a seed.
   init(seed: UInt64, weather: Weather? = nil, mutant: Mutant? = nil) {

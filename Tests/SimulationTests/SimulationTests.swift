@@ -8,7 +8,7 @@ struct SimulationTests {
   static let asked = ProcessInfo.processInfo.environment["SIM_SEED"].flatMap { UInt64($0) }
 
   /// How many seeds run without being asked for: `SIM_COUNT=n`.
-  static let count = ProcessInfo.processInfo.environment["SIM_COUNT"].flatMap { UInt64($0) } ?? 350
+  static let count = ProcessInfo.processInfo.environment["SIM_COUNT"].flatMap { UInt64($0) } ?? 320
 
   static let seeds: [UInt64] = asked.map { [$0] } ?? Array(1...max(count, 1))
 
@@ -35,9 +35,10 @@ struct SimulationTests {
 
   /// How many seeds it may take, and in which weather, to find a bug that was put in.
   static let mutants: [(SimulationPlan.Mutant, SimulationPlan.Weather)] = [
-    (.ignoredSyncs, .crashes), (.liedQuorum, .network), (.noDeletionDelay, .calm),
+    (.ignoredSyncs, .crashes), (.ignoredDirectorySyncs, .crashes), (.liedQuorum, .network),
+    (.noDeletionDelay, .calm),
     (.sweptLiveEpoch, .calm), (.forgottenCommits, .calm), (.staleLookUps, .calm),
-    (.leakedBuffer, .calm),
+    (.leakedBuffer, .calm), (.unfencedCommits, .gateways),
   ]
 
   @Test("a bug that is put in is found within forty seeds", arguments: mutants)
@@ -67,7 +68,9 @@ struct SimulationTests {
       """)
     if Self.asked != nil {
       print(report.story)
-      print("seed \(seed) \(plan.weather): \(report.steps) steps, \(report.seconds) s, trace \(report.trace), \(report.leftCopies) copies left")
+      print(
+        "seed \(seed) \(plan.weather): \(report.steps) steps, \(report.seconds) s, trace \(report.trace), \(report.leftCopies) copies left"
+      )
     }
   }
 }

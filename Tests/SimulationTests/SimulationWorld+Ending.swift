@@ -114,8 +114,10 @@ extension SimulationWorld {
         position = page.next
       } while position != nil
       for id in found.subtracting(wanted[server.id] ?? []).sorted() {
-        // Repair and spreading forget former copies when they end before they could delete them.
-        if !homes[id, default: []].subtracting([server.id]).isEmpty, !plan.isStrict {
+        // Repair and spreading forget former copies when they end before they could delete them;
+        // nothing looks for what a fenced process stores when it wakes up after its sweep.
+        let hasMoved = !homes[id, default: []].subtracting([server.id]).isEmpty
+        if hasMoved || stoppedEpochs.contains(id.extent.epoch), !plan.isStrict {
           leftCopies += 1
         } else {
           violation("store \(server.id.low) has chunk \(id), which nothing names")
@@ -144,5 +146,7 @@ extension SimulationWorld {
       await gateway.end()
       checkBuffers(gateway)
     }
+    // They know this world, which knew them.
+    lives = []
   }
 }

@@ -25,6 +25,8 @@ final class SimulationWorld: @unchecked Sendable {
   let keys: KeyRing
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
+  /// What gateways share beside the database, in half of the runs.
+  private(set) var cache: SimulatedCache?
   /// Every life of a gateway.
   var lives: [SimulatedGateway] = []
   let history = SimulationHistory()
@@ -32,6 +34,8 @@ final class SimulationWorld: @unchecked Sendable {
   var rotten: [ChunkID: Set<StoreID>] = [:]
   /// The stores that took each chunk, or were told to delete it.
   var homes: [ChunkID: Set<StoreID>] = [:]
+  /// Writers that were stopped and went on after they were fenced.
+  var stoppedEpochs: Set<UInt64> = []
   /// Copies of chunks that lie elsewhere by now, and that nothing would delete any more.
   var leftCopies = 0
   /// What must not be.
@@ -49,11 +53,12 @@ final class SimulationWorld: @unchecked Sendable {
     observer = SQLMetadataStore(driver: ObservingDriver(database), random: random)
     cluster = ClusterID(high: 7, low: random.next())
     keys = KeyRing(cluster: cluster, random: random.bytes)
+    if plan.seed / 7 % 2 == 1 { cache = SimulatedCache(self) }
     for number in 1...Self.serverCount {
       servers.append(
         try SimulatedServer(
           id: StoreID(high: 0x53, low: UInt64(number)), cluster: cluster, clock: clock,
-          ignoresSync: plan.mutant == .ignoredSyncs))
+          ignoredSyncs: plan.ignoredSyncs))
     }
   }
 

@@ -1,7 +1,7 @@
 """A database that restarts, loses connections, is restored from the past, or is gone."""
-import concurrent.futures
+import os
 import random
-import threading
+import subprocess
 import time
 
 import pytest
@@ -101,12 +101,6 @@ def test_a_connection_cut_inside_commit_is_resolved_before_the_answer(cluster, b
     assert tripped, "COMMIT never went over the wire in a form that the proxy knows"
 
 
-def test_migrations_run_by_many_at_once_are_run_once(cluster):
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(lambda _: cluster.migrate(), range(4)):
-            pass
-
-
 def test_a_gateway_does_not_change_the_schema_itself(cluster, make_cluster):
     other = make_cluster(servers=0, gateways=1, postgres=cluster.postgres)
     other.postgres.create(other.database)
@@ -185,8 +179,6 @@ def test_after_a_restore_from_the_past_reconcile_tells_what_is_newer(cluster, bu
     library = Library(cluster.gateways, bucket, "before").store()
     dump = tmp_path / "dump.sql"
     programs = cluster.postgres.programs
-    import os
-    import subprocess
     subprocess.run(
         [programs / "pg_dump", "--clean", "--if-exists", "-f", dump, cluster.database_url],
         check=True, env=os.environ)

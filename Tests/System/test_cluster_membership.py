@@ -34,7 +34,7 @@ def command(cluster, name, server):
 
 
 def chunks(server):
-    return len(server.chunk_files())
+    return server.chunk_count()
 
 
 def store(cluster, bucket, count=40):

@@ -1,5 +1,6 @@
 import Foundation
 import Runtime
+import Synchronization
 
 /// A real PostgreSQL server in a directory of its own, reached through a socket in that directory.
 ///
@@ -26,6 +27,8 @@ public final class PostgresServer: Sendable {
   /// Where its socket is.
   public let directory: String
   private let input: Pipe
+  private let output: Pipe
+  private let conversation = Mutex(())
 
   /// Makes a database cluster and starts a server on it, in about a second.
   public init() throws {
@@ -36,16 +39,11 @@ public final class PostgresServer: Sendable {
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = ["-c", Self.script, "sh", directory, Self.programs]
     input = Pipe()
-    let output = Pipe()
+    output = Pipe()
     process.standardInput = input
     process.standardOutput = output
     try process.run()
-    var text = ""
-    while !text.contains("\n") {
-      let data = output.fileHandleForReading.availableData
-      if data.isEmpty { break }
-      text += String(decoding: data, as: UTF8.self)
-    }
+    let text = Self.line(output)
     guard text.hasPrefix("ready") else { throw Failure(description: "no server: \(text)") }
   }
 
@@ -56,25 +54,32 @@ public final class PostgresServer: Sendable {
 
   /// Stops the server as a crash would, and starts it again.
   public func crashAndRestart() throws {
-    try control("restart", "-m", "immediate")
+    try control("restart")
   }
 
   /// Stops the server as a crash would.
-  public func crash() throws { try control("stop", "-m", "immediate") }
+  public func crash() throws { try control("stop") }
 
   /// Starts the server after a crash.
   public func start() throws { try control("start") }
 
-  private func control(_ arguments: String...) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments =
-      ["-c", Self.preamble + Self.control, "sh", directory, Self.programs] + arguments
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw Failure(description: "pg_ctl \(arguments) failed")
+  /// Has the shell do it, and waits until it is done.
+  private func control(_ command: String) throws {
+    try conversation.withLock { _ in
+      try input.fileHandleForWriting.write(contentsOf: Data((command + "\n").utf8))
+      let answer = Self.line(output)
+      guard answer == "0" else { throw Failure(description: "\(command) failed: \(answer)") }
     }
+  }
+
+  private static func line(_ output: Pipe) -> String {
+    var text = ""
+    while !text.contains("\n") {
+      let data = output.fileHandleForReading.availableData
+      if data.isEmpty { break }
+      text += String(decoding: data, as: UTF8.self)
+    }
+    return String(text.prefix { $0 != "\n" })
   }
 
   private static let preamble = """
@@ -86,10 +91,6 @@ public final class PostgresServer: Sendable {
     fi
     cd /
 
-    """
-
-  private static let control = """
-    as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/server.log" "$@" >/dev/null 2>&1
     """
 
   private static let script =
@@ -106,12 +107,16 @@ public final class PostgresServer: Sendable {
       shared_buffers = 64MB
       max_wal_size = 256MB
       deadlock_timeout = 100ms
+      dynamic_shared_memory_type = mmap
       END
       as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/server.log" start >/dev/null 2>&1 \
         || { tail -n 1 "$dir"/*log; exit 1; }
       echo ready
-      exec >/dev/null
-      cat >/dev/null
+      while read -r command; do
+        as "$bin/pg_ctl" -D "$dir/data" -w -m immediate -l "$dir/server.log" "$command" \
+          >/dev/null 2>&1
+        echo $?
+      done
       as "$bin/pg_ctl" -D "$dir/data" -w -m fast stop >/dev/null 2>&1
       rm -rf "$dir"
       """

@@ -65,9 +65,7 @@ final class ConnectionPool: Sendable {
     let (grant, number) = try state.withLock { state throws(MetadataError) in
       if state.isClosed { throw Self.closed }
       if let grant = Self.free(&state, size: size) { return (Optional(grant), 0) }
-      guard state.waiters.count < maximumWaiting else {
-        throw .unavailable("too many requests wait for the metadata database")
-      }
+      guard state.waiters.count < maximumWaiting else { throw Self.crowded }
       state.nextWaiter += 1
       return (nil, state.nextWaiter)
     }
@@ -75,6 +73,8 @@ final class ConnectionPool: Sendable {
     return try await wait(number)
   }
 
+  private static let crowded = MetadataError.unavailable(
+    "too many requests wait for the metadata database")
   private static let impatience = MetadataError.unavailable(
     "no connection to the metadata database was free in time")
 
@@ -119,6 +119,7 @@ final class ConnectionPool: Sendable {
           if state.cancelled.remove(number) != nil { return .failure(CancellationError()) }
           if state.isClosed { return .failure(Self.closed) }
           if let grant = Self.free(&state, size: size) { return .success(grant) }
+          guard state.waiters.count < maximumWaiting else { return .failure(Self.crowded) }
           state.waiters.append(Waiter(number: number, continuation: continuation))
           return nil
         }

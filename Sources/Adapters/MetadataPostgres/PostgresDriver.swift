@@ -74,7 +74,9 @@ public final class PostgresDriver: SQLDriver {
       ("tcp_keepalives_interval", "5"), ("tcp_keepalives_count", "3"),
       // Every statement has an index, at any size of the tables: one plan, made once, that never
       // tips over to reading a table, and no time spent on compiling it.
-      ("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off"),
+      // Nor are rows collected and sorted that an index has in order.
+      ("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"),
+      ("enable_bitmapscan", "off"), ("jit", "off"),
     ]
   }
 

@@ -2,7 +2,7 @@ internal import CGRPC
 internal import Synchronization
 
 /// What both sides of a call have in common: one receive and one send at a time, each usable from
-/// any task.
+/// any task. The cancellation of a task that waits for one of them cancels the call.
 ///
 /// Batches of operations point into `storage`; while one is outstanding it holds the call.
 @safe
@@ -173,6 +173,15 @@ public class Call: @unchecked Sendable {
     unsafe operation.pointee.data.send_initial_metadata.count = storage.pointee.sentMetadata.count
     unsafe operation.pointee.data.send_initial_metadata.metadata =
       storage.pointee.sentMetadata.metadata
+  }
+
+  /// Waits for what `body` starts; the cancellation of the task cancels the call.
+  func waiting<R: Sendable>(_ body: (UnsafeContinuation<R, Never>) -> Void) async -> R {
+    await withTaskCancellationHandler {
+      unsafe await withUnsafeContinuation { unsafe body($0) }
+    } onCancel: {
+      cancel()
+    }
   }
 
   /// What was received and not taken yet.

@@ -45,7 +45,7 @@ public final class Channel: @unchecked Sendable {
 
   /// Makes a call that ends after `timeout` at the latest. `metadata` has lower-case keys.
   ///
-  /// Whoever makes a call ends it: `withCall` does so by itself.
+  /// Whoever makes a call ends it: by its last operation, or by `cancel`.
   public func makeCall(
     _ method: StaticString, timeout: Duration, metadata: [(key: String, value: String)] = []
   ) -> ClientCall {
@@ -60,24 +60,5 @@ public final class Channel: @unchecked Sendable {
         raw, nil, cgrpc_propagate_defaults(), queue.raw, name, nil, deadline, nil)
     else { preconditionFailure("the library makes a call of any name") }
     return unsafe ClientCall(call, channel: self, metadata: metadata)
-  }
-
-  /// Makes a call that is cancelled with the task, and when `body` throws.
-  public func withCall<R, E: Error>(
-    _ method: StaticString, timeout: Duration, metadata: [(key: String, value: String)] = [],
-    _ body: (ClientCall) async throws(E) -> R
-  ) async throws(E) -> R {
-    let call = makeCall(method, timeout: timeout, metadata: metadata)
-    let result = await withTaskCancellationHandler {
-      do throws(E) {
-        return Result<R, E>.success(try await body(call))
-      } catch {
-        call.cancel()
-        return .failure(error)
-      }
-    } onCancel: {
-      call.cancel()
-    }
-    return try result.get()
   }
 }

@@ -27,7 +27,7 @@ public final class ClientCall: Call, @unchecked Sendable {
     _ message: consuming OutgoingMessage
   ) async throws(RPCStatus) -> ReceivedMessage {
     let buffer = unsafe message.take()
-    _ = unsafe await withUnsafeContinuation { continuation in
+    _ = unsafe await waiting { continuation in
       unsafe unaryTag.arm(continuation, owner: self)
       unsafe start(unaryTag, 6) { operations in
         unsafe fillSendMetadata(operations)
@@ -73,7 +73,7 @@ public final class ClientCall: Call, @unchecked Sendable {
 
   /// Waits until the stream has ended, which takes that all its messages were received.
   public func status() async -> RPCStatus {
-    unsafe await withUnsafeContinuation { continuation in
+    unsafe await waiting { continuation in
       let known = unsafe ending.withLock { ending -> RPCStatus? in
         switch unsafe ending {
         case .ended(let status): return status

@@ -24,6 +24,21 @@ def clean_environment(more):
     return kept | {k: str(v) for k, v in more.items()}
 
 
+def is_built():
+    """Whether the executable has the processes of a cluster: it shows its help for what it lacks."""
+    with tempfile.TemporaryDirectory() as directory:
+        for command in (["gateway"], ["storage-server"], ["cluster", "init"]):
+            try:
+                done = subprocess.run(
+                    [binary(), *command, "--data-dir", directory], capture_output=True, text=True,
+                    timeout=10, env=clean_environment({"DATABASE_URL": "", "CLUSTER_SECRET": ""}))
+            except subprocess.TimeoutExpired:
+                continue
+            if "s3storage serve" in done.stdout + done.stderr:
+                return False
+    return True
+
+
 class Gateway(Server):
     """One gateway; it speaks as `Server` does."""
 
@@ -100,10 +115,19 @@ class StorageServer(Process):
             return False
 
     def chunk_files(self):
-        """Files that hold chunks, whole and unfinished, as paths relative to the data directory."""
+        """Files of large chunks, whole and unfinished, as paths relative to the data directory."""
         return {
-            str(p.relative_to(self.data_dir)) for kind in ("chunks", "unfinished", "volumes")
+            str(p.relative_to(self.data_dir)) for kind in ("chunks", "unfinished")
             for p in self.data_dir.rglob(f"{kind}/**/*") if p.is_file()}
+
+    def chunk_count(self):
+        """How many chunks its stores keep, small ones in volumes among them, as it says."""
+        with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        return int(sum(
+            float(line.rpartition(" ")[2]) for line in lines
+            if line.startswith("storage_chunk_count")))
 
 
 class Cluster:
@@ -200,6 +224,13 @@ class Cluster:
         done = self.run("migrate", "--database-url", self.database_url)
         assert done.returncode == 0, f"migrate: {done.stdout}{done.stderr}"
 
+    def initialise(self):
+        """Gives the database a cluster, and the cluster its keys; what is there stays."""
+        done = self.run(
+            "cluster", "init", "--database-url", self.database_url, "--master-key-file",
+            self.master_key)
+        assert done.returncode == 0, f"cluster init: {done.stdout}{done.stderr}"
+
     def start(self, timeout=60, launching=None):
         """Starts all that does not run, and waits until every server is in the ring."""
         options = dict(options=launching or {})
@@ -209,11 +240,8 @@ class Cluster:
             self.redis.start(**(launching or {}))
         self.postgres.create(self.database)
         self.migrate()
-        idle = [p for p in self.gateways if not p.alive]
-        # The first gateway makes the master key where there is none yet.
-        if idle and not self.master_key.exists():
-            idle[0].spawn(**options).await_start(idle[0].healthy, timeout)
-        for process in [*idle, *self.servers]:
+        self.initialise()
+        for process in [*self.gateways, *self.servers]:
             if not process.alive:
                 process.spawn(**options)
         for process in self.processes:

@@ -2,6 +2,12 @@ public import Base
 
 extension SQLMetadataStore: WriterLeaseStore {
   private enum SQL {
+    // A row that all writers write as they begin: one after the other.
+    static let lockEpochs = SQLStatement(
+      """
+      INSERT INTO settings(name, value) VALUES('writer_epoch_lock', $1)
+      ON CONFLICT(name) DO UPDATE SET value = excluded.value
+      """)
     static let highest = SQLStatement("SELECT max(epoch) FROM writers")
     static let fenceAll = SQLStatement("UPDATE writers SET state = 1 WHERE state = 0")
     static let insert = SQLStatement(
@@ -59,6 +65,7 @@ extension SQLMetadataStore: WriterLeaseStore {
   ) async throws -> WriterLease {
     let isEmbedded = driver.dialect == .sqlite
     let epoch = try await driver.write(cost: 256) { session in
+      try await session.execute(SQL.lockEpochs, [.bytes([])])
       if isEmbedded {
         try await session.run(SQL.fenceAll, [])
         session.memo.content.liveEpoch = nil

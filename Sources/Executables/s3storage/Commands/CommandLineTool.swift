@@ -26,6 +26,10 @@ enum CommandLineTool {
     let rest = Array(arguments.dropFirst())
     switch arguments.first {
     case "serve": return await ServeCommand.run(rest, environment)
+    case "gateway": return await GatewayCommand.run(rest, environment)
+    case "storage-server": return await StorageServerCommand.run(rest, environment)
+    case "cluster" where rest.first == "init":
+      return await ClusterInit.run(Array(rest.dropFirst()), environment)
     case "migrate": return await MigrateCommand.run(rest, environment)
     case "admin":
       return await AdminCommand.run(arguments: rest, environment: environment)

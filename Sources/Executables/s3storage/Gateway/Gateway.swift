@@ -42,6 +42,16 @@ struct Gateway: Sendable {
     settings.scrubPeriod = days == 0 ? nil : .seconds(days * 86_400)
     settings.cleanupInterval = .seconds(configuration.number("CLEANUP_SECONDS"))
     settings.sessionIdle = .seconds(configuration.number("UPLOAD_SESSION_SECONDS"))
+    guard configuration.has("HEARTBEAT_SECONDS") else { return settings }
+    settings.heartbeatInterval = .seconds(configuration.number("HEARTBEAT_SECONDS"))
+    settings.refreshInterval = .seconds(configuration.number("RING_REFRESH_SECONDS"))
+    settings.inactiveAfter = .seconds(configuration.number("INACTIVE_SECONDS"))
+    settings.lossGrace = .seconds(configuration.number("DEAD_SECONDS"))
+    settings.leaseLength = .seconds(configuration.number("LEASE_SECONDS"))
+    settings.repairInterval = .seconds(configuration.number("REPAIR_SECONDS"))
+    settings.rebalanceInterval = settings.repairInterval
+    settings.sweepInterval = .seconds(configuration.number("SWEEP_SECONDS"))
+    settings.repairDutyCycle = Double(configuration.number("REPAIR_PERCENT")) / 100
     return settings
   }
 }

@@ -13,27 +13,21 @@ struct MetricsPage: Sendable {
     guard request.head.path.elementsEqual("/metrics".utf8), request.head.method == .get else {
       return HTTPResponse(status: 404)
     }
-    var text = ""
-    func counter(_ name: String, _ help: String, _ value: Int) {
-      text += "# HELP \(name) \(help)\n# TYPE \(name) counter\n\(name) \(value)\n"
-    }
-    func gauge(_ name: String, _ help: String, _ value: Int) {
-      text += "# HELP \(name) \(help)\n# TYPE \(name) gauge\n\(name) \(value)\n"
-    }
-    counter(
+    var page = MetricsText()
+    page.counter(
       "s3storage_disk_sync_total", "Sync calls for data and directories of stores.",
       DiskStatistics.dataSyncs.load(ordering: .relaxed)
         + DiskStatistics.directorySyncs.load(ordering: .relaxed))
-    counter(
+    page.counter(
       "s3storage_disk_written_bytes_total", "Bytes written to stores.",
       DiskStatistics.bytesWritten.load(ordering: .relaxed))
-    counter(
+    page.counter(
       "s3storage_disk_read_bytes_total", "Bytes read from stores.",
       DiskStatistics.bytesRead.load(ordering: .relaxed))
-    gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
-    gauge("s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
+    page.gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
+    page.gauge("s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
     return HTTPResponse(
       status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
-      body: .bytes(Array(text.utf8)))
+      body: .bytes(Array(page.text.utf8)))
   }
 }

@@ -63,8 +63,8 @@ public final class WriterKeeper: BackgroundWorker {
       epoch: lease.epoch, until: end(from: start, length: length), clock: clock, random: random)
   }
 
-  /// Until when an epoch may be used whose lease was asked for at `start`.
-  static func end(from start: Duration, length: Duration) -> Duration {
+  /// Until when an epoch may be used whose lease of `length` was asked for at `start`.
+  public static func end(from start: Duration, length: Duration) -> Duration {
     start + length - margin(of: length)
   }
 

@@ -1,0 +1,103 @@
+import Access
+import AdminAPI
+import Base
+import ChunkRPC
+import ChunkStore
+import Cluster
+import Erasure
+import Metadata
+import MetadataPostgres
+import ObjectEngine
+import Placement
+import Redis
+import RedisCache
+import Runtime
+import Telemetry
+
+/// The object graph of `gateway`: metadata in PostgreSQL, stores behind storage servers.
+struct ClusterNode: GatewayNode {
+  let gateway: Gateway
+  private let installation: ClusterInstallation
+  private let membership: ClusterMembership
+  private let leadership: Leadership?
+
+  static func open(_ configuration: Configuration, log: Log) async throws -> ClusterNode {
+    let clock = SystemWallClock()
+    let random = SystemRandom()
+    let scheme = try ErasureScheme(text: configuration["ERASURE_SCHEME"])
+    let installation = try await ClusterInstallation.open(configuration, log: log)
+    let metadata = installation.metadata.store
+    let stores = StoreSet(
+      stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
+    let settings = Gateway.background(configuration)
+    let monotonic = SystemMonotonicClock()
+    let start = monotonic.now
+    let lease = try await metadata.beginWriter(
+      minimum: 0, ringVersion: 0, lease: settings.leaseLength)
+    let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
+    let budget = configuration.number("BUFFER_BUDGET")
+    let engine = ObjectEngine(
+      configuration: EngineConfiguration(
+        scheme: scheme, inlineLimit: configuration.number("INLINE_LIMIT")),
+      metadata: metadata, stores: stores, keys: installation.keys.ring,
+      buffers: BufferPool(limit: budget, cacheLimit: budget), pool: pool,
+      writer: WriterIdentity(
+        epoch: lease.epoch, until: WriterKeeper.end(from: start, length: settings.leaseLength),
+        clock: monotonic, random: random), clusterID: installation.id,
+      clock: clock, random: random, log: log,
+      extentCache: try extentCache(configuration, installation, random, log))
+    let access = AccessControl(
+      metadata: metadata, keys: installation.keys.ring, clock: clock, random: random)
+    let membership = ClusterMembership(
+      metadata: metadata, connecting: ChunkRPCClient(security: try security(configuration)),
+      stores: stores, cluster: installation.id, width: scheme.total, configuration: settings,
+      log: log)
+    try await membership.refresh()
+    let work = BackgroundWork(
+      engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
+      pool: ThreadPool(name: "background", threadCount: 4), log: log)
+    let gateway = Gateway(
+      engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
+      work: work,
+      rootKeys: try await Gateway.rootKeys(access, configuration),
+      installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
+      log: log)
+    return ClusterNode(
+      gateway: gateway, installation: installation,
+      membership: membership, leadership: work.cluster?.leadership)
+  }
+
+  private static func security(_ configuration: Configuration) throws -> ChunkRPCSecurity {
+    let secret = configuration["CLUSTER_SECRET"]
+    guard !secret.isEmpty else { throw StartError("CLUSTER_SECRET is not set") }
+    return .sharedSecret(secret)
+  }
+
+  private static func extentCache(
+    _ configuration: Configuration, _ installation: ClusterInstallation,
+    _ random: any RandomSource, _ log: Log
+  ) throws -> ExtentCache? {
+    let url = configuration["REDIS_URL"]
+    guard !url.isEmpty else { return nil }
+    let cache = RedisCache(
+      address: try RedisAddress(url), prefix: "s3storage/\(installation.id)/",
+      pool: ThreadPool(name: "redis", threadCount: 4), log: log)
+    return ExtentCache(cache: cache, keys: installation.keys.ring, random: random)
+  }
+
+  /// Goes on to find out what became of commits whose answer was lost.
+  func runBeside() async {
+    while !Task.isCancelled {
+      await installation.metadata.driver.resolveRemaining()
+      try? await Task.sleep(for: .seconds(1))
+    }
+  }
+
+  func shutDown() async {
+    await leadership?.resign()
+    await installation.metadata.driver.resolveRemaining()
+    // The writer is not ended: its lease runs out, and what was cut off in it is swept.
+    await membership.close()
+    await installation.metadata.close()
+  }
+}
