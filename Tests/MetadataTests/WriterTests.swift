@@ -232,7 +232,10 @@ struct WriterTests {
     #expect(try await later.unsweptEpochs().isEmpty)
     try await later.endWriter()
     commit.version = fixture.opaqueID(epoch: lease.epoch)
-    await #expect(throws: MetadataError.fenced) { [commit] in try await later.commit(commit) }
+    let last = commit
+    await #expect(throws: MetadataError.fenced) {
+      try await later.commit(last)
+    }
     #expect(try await later.unsweptEpochs().isEmpty)
     await fixture.close()
   }

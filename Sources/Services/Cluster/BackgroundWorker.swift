@@ -33,6 +33,8 @@ public protocol BackgroundWorker: Sendable {
   var dutyCycle: Double { get }
   /// How far it is.
   var progress: WorkerProgress { get }
+  /// The longest delay before a step is tried again that failed.
+  var longestDelay: Duration { get }
   /// Does a bounded piece of work. After an error it is called again, after a growing delay.
   func step() async throws -> StepOutcome
   /// Another process may have done this work since the last step: what is remembered of it counts
@@ -45,6 +47,8 @@ public protocol BackgroundWorker: Sendable {
 extension BackgroundWorker {
   /// All of the time.
   public var dutyCycle: Double { 1 }
+  /// A minute.
+  public var longestDelay: Duration { WorkerSupervisor.longestDelay }
   /// Nothing is remembered.
   public func beginTerm() {}
   /// Nothing.

@@ -25,6 +25,9 @@ public final class LedWorker: BackgroundWorker {
   /// The worker's.
   public var dutyCycle: Double { worker.dutyCycle }
 
+  /// The worker's.
+  public var longestDelay: Duration { worker.longestDelay }
+
   /// The worker's, or that another process runs it.
   public var progress: WorkerProgress {
     var progress = worker.progress

@@ -22,11 +22,17 @@ public final class WriterKeeper: BackgroundWorker {
 
   /// `writer-lease`.
   public let name = "writer-lease"
+  /// As soon as the database is back, this goes on.
+  public let longestDelay: Duration = .seconds(2)
   private let engine: ObjectEngine
   private let metadata: any WriterLeaseStore
   private let length: Duration
   private let log: Log
   private let ring: Mutex<Ring>
+  /// The newest read at each renewal since the oldest read began.
+  private let marks = Mutex<[(time: Duration, newest: UInt64)]>([])
+  /// When this was made: no read of the engine is older.
+  private let began: Duration
   private let count = ProgressCell()
 
   /// Renews the lease of `engine`'s writer, `length` at a time.
@@ -35,6 +41,7 @@ public final class WriterKeeper: BackgroundWorker {
     log: Log
   ) {
     self.engine = engine
+    began = engine.writer.clock.now
     self.metadata = metadata
     self.length = length
     self.log = log.named("writer")
@@ -75,15 +82,31 @@ public final class WriterKeeper: BackgroundWorker {
     }
   }
 
+  /// How long the oldest running read has run at most. Told by numbers and the monotonic clock: the
+  /// time of day may jump.
+  private func readAge(at now: Duration) -> Duration? {
+    let newest = engine.reads.newest
+    let oldest = engine.reads.oldestNumber
+    return marks.withLock { marks in
+      defer { marks.append((now, newest)) }
+      guard let oldest else {
+        marks = []
+        return nil
+      }
+      // The last mark that the read is not in: it began later.
+      let before = marks.lastIndex { $0.newest < oldest }
+      guard let before else { return now - began }
+      marks.removeFirst(before)
+      return now - marks[0].time
+    }
+  }
+
   /// Renews once.
   public func step() async throws -> StepOutcome {
     let start = engine.writer.clock.now
-    let age = engine.reads.oldest.map {
-      Duration.milliseconds(max(0, engine.clock.now.milliseconds &- $0.milliseconds))
-    }
     do {
       try await metadata.renewWriter(
-        readAge: age, ringVersion: acknowledged(), lease: length)
+        readAge: readAge(at: start), ringVersion: acknowledged(), lease: length)
       engine.writer.extend(until: Self.end(from: start, length: length))
     } catch MetadataError.fenced {
       try await beginAgain()

@@ -9,6 +9,8 @@ public final class MembershipWorker: BackgroundWorker {
 
   /// `membership`.
   public let name = "membership"
+  /// As soon as the database is back, this goes on.
+  public let longestDelay: Duration = .seconds(2)
   private let membership: ClusterMembership
   private let leadership: Leadership
   private let count = ProgressCell()

@@ -1,22 +1,22 @@
-import Base
+package import Base
 import ChunkStore
 import Erasure
-import Metadata
-import ObjectEngine
+package import Metadata
+package import ObjectEngine
 import Placement
 
 /// Which chunks of an extent are to move, and where.
-struct RebalancePlan {
+package struct RebalancePlan {
   /// The stores to move to, by chunk index.
-  var targets: [Int: StoreID] = [:]
+  package var targets: [Int: StoreID] = [:]
   /// Whether a chunk is to move and cannot now.
-  var isBlocked = false
+  package var isBlocked = false
 
   /// Compares where the chunks are with where the ring wants them: each that lies in a store that
   /// should have it stays, so that no more move than have to.
   ///
   /// Chunks in stores that are lost or gone are for repair, not moved.
-  init(_ extent: Extent, stores: StoreSet) {
+  package init(_ extent: Extent, stores: StoreSet) {
     guard let scheme = ErasureScheme(data: extent.dataCount, parity: extent.parityCount),
       extent.stores.count == scheme.total
     else { return }
