@@ -1,4 +1,5 @@
 public import Base
+public import Cluster
 public import Runtime
 public import Trust
 
@@ -17,6 +18,8 @@ public struct AdminProviders: Sendable {
   public var masterKey: (any MasterKeyManaging)?
   /// Admits storage servers; nil when this process does not.
   public var enrolment: EnrolmentService?
+  /// What operators do with storage servers; nil where there are none.
+  public var servers: ClusterAdministration?
 
   /// Puts a set together.
   public init(

@@ -96,6 +96,7 @@ public final class AdminService: Sendable {
     case (.post, 2, "master-key") where call.path[1] == "rotate":
       return try await rotateMasterKey(call)
     case (_, _, "cluster"): return try await cluster(call)
+    case (_, _, "servers"), (_, _, "stores"): return try await servers(call)
     default: throw AdminError(404, "not_found", "there is no such resource or method")
     }
   }

@@ -14,6 +14,36 @@ struct ClusterInstallation: Sendable {
   let keys: Keys
   let masterKey: MasterKeyFile
 
+  /// What is expected of the database.
+  enum Expectation {
+    /// It holds a cluster.
+    case existing
+    /// A cluster is made in it unless there is one.
+    case initialising
+  }
+
+  /// Has a command use the authority of the cluster that the environment names.
+  static func withAuthority(
+    _ expectation: Expectation, _ environment: [String: String],
+    _ body: (ClusterAuthority) async throws -> Void
+  ) async throws {
+    let configuration = try Configuration(
+      options: Settings.administration, arguments: [], environment: environment)
+    let log = Log(component: "cluster", minimum: .warning)
+    let installation =
+      switch expectation {
+      case .existing: try await open(configuration, log: log)
+      case .initialising: try await initialise(configuration, log: log)
+      }
+    do {
+      try await body(installation.authority(log: log))
+    } catch {
+      await installation.metadata.close()
+      throw error
+    }
+    await installation.metadata.close()
+  }
+
   /// Opens the database and the keys of a cluster that was initialised.
   static func open(_ configuration: Configuration, log: Log) async throws -> ClusterInstallation {
     let metadata = try await database(configuration, log)

@@ -31,6 +31,7 @@ struct ClusterMember: Sendable {
     _ stores: [ServerDirectory.Store], log: Log
   ) async throws -> ClusterMember {
     let server = try directory.cluster.serverID(random: SystemRandom())
+    let joined = try JoinSettings(directory.cluster)
     let identity = try directory.cluster.identity()
     let secret = configuration["CLUSTER_SECRET"]
     guard identity != nil || !secret.isEmpty else {
@@ -38,12 +39,15 @@ struct ClusterMember: Sendable {
         "no certificate: run `s3storage cluster join`, or on one machine set CLUSTER_SECRET")
     }
     let bind = try bindAddress(configuration, hasCertificate: identity != nil)
-    let weight = configuration.number("WEIGHT")
+    let weight = chosen("WEIGHT", configuration).flatMap { Int($0) } ?? joined?.weight
     let registration = StorageServerRegistration(
-      id: server, address: try advertised(configuration, bind),
-      zone: configuration["ZONE"], version: CommandLineTool.version,
-      stores: stores.map { ($0.id, weight) })
-    let gateways = configuration["GATEWAYS"].split(separator: ",").map(String.init)
+      id: server, address: try advertised(configuration, joined, bind),
+      zone: chosen("ZONE", configuration) ?? joined?.zone ?? "",
+      version: CommandLineTool.version,
+      stores: stores.map { ($0.id, weight ?? configuration.number("WEIGHT")) })
+    let gateways =
+      chosen("GATEWAYS", configuration)?.split(separator: ",").map(String.init)
+      ?? joined?.gateways ?? []
     let enrolment =
       gateways.isEmpty
       ? nil
@@ -102,9 +106,15 @@ struct ClusterMember: Sendable {
     return hasCertificate ? "0.0.0.0" : "127.0.0.1"
   }
 
-  private static func advertised(_ configuration: Configuration, _ bind: String) throws -> String {
-    let address = configuration["ADVERTISE"]
-    if !address.isEmpty { return address }
+  /// What the operator set now; what was said when the server joined holds otherwise.
+  private static func chosen(_ name: String, _ configuration: Configuration) -> String? {
+    configuration.origin(name) == .standard ? nil : configuration[name]
+  }
+
+  private static func advertised(
+    _ configuration: Configuration, _ joined: JoinSettings?, _ bind: String
+  ) throws -> String {
+    if let address = chosen("ADVERTISE", configuration) ?? joined?.advertise { return address }
     guard bind != "0.0.0.0", bind != "[::]" else {
       throw StartError("ADVERTISE says where gateways reach this server: host:port")
     }
