@@ -139,7 +139,9 @@ struct TLSClientTests {
 
   @Test("A server of another name, address or authority is not spoken to")
   func untrusted() async throws {
-    func refusal(_ port: UInt16, _ host: String, _ trust: TLSTrust) async -> CertificateError? {
+    @Sendable func refusal(_ port: UInt16, _ host: String, _ trust: TLSTrust) async
+      -> CertificateError?
+    {
       do {
         _ = try await Self.fetch(port, host: host, trust: trust, body: [])
         return nil
@@ -182,7 +184,8 @@ struct TLSClientTests {
     }
   }
 
-  @Test("What is no TLS is an error", arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "\u{16}\u{3}"])
+  @Test(
+    "What is no TLS is an error", arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "\u{16}\u{3}"])
   func noTLS(_ text: String) throws {
     let session = try TLSClientSession(host: "a.example", trust: .system)
     #expect(try session.handshake() == false)
