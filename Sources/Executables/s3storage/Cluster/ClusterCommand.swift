@@ -24,7 +24,7 @@ enum ClusterCommand {
       rotate-ca                    a new authority signs; the old one is trusted still
       rotate-ca --retire           end the trust in the old ones
       join --gateway URL --token T --data-dir DIR --advertise HOST:PORT
-           [--zone Z] [--weight N] [--ca-file FILE]
+           [--zone Z] [--weight N] [--ca-file FILE] [--new-key]
                                    get a certificate for the storage server of DIR; URL is the
                                    Admin API of a gateway, several are separated by commas
 
@@ -175,6 +175,7 @@ enum ClusterCommand {
       words: 1,
       [
         "--gateway", "--token", "--data-dir", "--advertise", "--zone", "--weight", "--ca-file",
+        "--new-key",
       ])
     guard let token = JoinToken(text: try line.required("--token", "JOIN_TOKEN")) else {
       throw AdminUsageError("that is no join token: is it complete?")
@@ -185,6 +186,9 @@ enum ClusterCommand {
       advertise: try line.required("--advertise", "ADVERTISE_ADDRESS"),
       zone: line.value("--zone", "ZONE") ?? "",
       weight: try line.number("--weight", 1...10_000) ?? 100)
+    guard StorageServerRegistration.isZone(settings.zone) else {
+      throw AdminUsageError("--zone is of at most 64 letters, digits and signs, without blanks")
+    }
     guard StorageServerRegistration.isAddress(settings.advertise) else {
       throw AdminUsageError("--advertise is HOST:PORT, where gateways reach the storage server")
     }
@@ -193,8 +197,10 @@ enum ClusterCommand {
       directory: directory, gateways: settings.gateways,
       trust: try TLSTrust(caFile: line.value("--ca-file", "ADMIN_CA_FILE")),
       pool: ThreadPool(name: "enrolment", threadCount: 1), log: Log.none)
-    try await enrolment.join(token: token)
+    // First: a certificate without them would be of no use.
+    try directory.make()
     try settings.save(directory)
+    try await enrolment.join(token: token, withNewKey: line.has("--new-key"))
     let server = try directory.serverID(random: SystemRandom())
     let cluster = try directory.clusterID()?.description
     show(

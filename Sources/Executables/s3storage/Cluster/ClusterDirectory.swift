@@ -91,8 +91,9 @@ struct ClusterDirectory: Sendable {
     throw StartError("the certificate and the key in cluster do not belong together: join anew")
   }
 
-  /// Puts the key of a finished join in place of the one before.
+  /// Puts the key of a finished join in place of the one before, if it is another.
   func promoteKey() throws {
+    guard try read(nextKey) != nil else { return }
     try files.rename(nextKey, to: key)
     try files.syncDirectory(root)
   }

@@ -46,12 +46,15 @@ final class Enrolment: Sendable {
     }
   }
 
-  /// Joins with a token: makes a key and gets a certificate for it. An interrupted join is gone on
-  /// with. Throws what the last of the gateways said.
-  func join(token: JoinToken) async throws {
+  /// Joins with a token: gets a certificate for the key that is there, or for a new one where there
+  /// is none or `withNewKey` says so. An interrupted join is gone on with. Throws what the last of
+  /// the gateways said.
+  func join(token: JoinToken, withNewKey: Bool = false) async throws {
     let (server, key) = try await pool.run { [directory, random] in
       try directory.make()
-      return (try directory.serverID(random: random), try Self.nextKey(directory))
+      return (
+        try directory.serverID(random: random), try Self.joinKey(directory, isNew: withNewKey)
+      )
     }
     let name = ClusterNames.server(server)
     let request = CertificateRequest(name: name, key: key)
@@ -192,9 +195,13 @@ final class Enrolment: Sendable {
 
   // MARK: Answers
 
-  private static func nextKey(_ directory: ClusterDirectory) throws -> PrivateKey {
-    if let pem = try directory.read(directory.nextKey), let key = try? PrivateKey(pem: pem) {
-      return key
+  /// The key to join with: that of an interrupted join, the one in force, or a new one, which is
+  /// on stable storage before anybody hears of it.
+  private static func joinKey(
+    _ directory: ClusterDirectory, isNew: Bool
+  ) throws -> PrivateKey {
+    for path in [directory.nextKey] + (isNew ? [] : [directory.key]) {
+      if let pem = try directory.read(path), let key = try? PrivateKey(pem: pem) { return key }
     }
     let key = PrivateKey()
     try directory.write(key.pem, to: directory.nextKey)
