@@ -52,7 +52,7 @@ extension SQLMetadataStore {
 
   /// Begins a session. Throws `alreadyExists` when the id is taken.
   public func createFile(_ record: FileRecord) async throws {
-    try await driver.write(cost: 512 + record.name.utf8.count) { session in
+    try await write(cost: 512 + record.name.utf8.count) { session in
       let inserted = try await session.run(
         SQL.insert,
         [
@@ -69,7 +69,7 @@ extension SQLMetadataStore {
   public func updateFile(
     _ id: FileID, state: FileRecord.State, size: Int64, sha256: SHA256Digest?
   ) async throws {
-    try await driver.write(cost: 256) { session in
+    try await write(cost: 256) { session in
       let changed = try await session.run(
         SQL.update,
         [
@@ -105,7 +105,7 @@ extension SQLMetadataStore {
 
   /// Forgets a file.
   public func deleteFile(_ id: FileID) async throws {
-    _ = try await driver.write(cost: 256) { session in
+    _ = try await write(cost: 256) { session in
       try await session.run(SQL.delete, [.bytes(id.bytes)])
     }
   }

@@ -54,7 +54,7 @@ extension SQLMetadataStore {
   /// Adds a key; its `created` is set by the database. Throws `alreadyExists` when the id is taken
   /// and `notFound` without its user.
   public func createAccessKey(_ key: AccessKey) async throws -> AccessKey {
-    try await driver.write(cost: 512) { session in
+    try await write(cost: 512) { session in
       guard try await session.query(SQL.userExists, [.int(key.user.number)]).count > 0 else {
         throw MetadataError.notFound("user")
       }
@@ -88,7 +88,7 @@ extension SQLMetadataStore {
 
   /// Revokes a key for good. Throws `notFound`.
   public func revokeAccessKey(_ id: String) async throws {
-    try await driver.write(cost: 256) { session in
+    try await write(cost: 256) { session in
       guard try await session.run(SQL.revoke, [.text(id)]) > 0 else {
         throw MetadataError.notFound("access key")
       }
@@ -138,7 +138,7 @@ extension SQLMetadataStore {
   public func replaceEncryptionKeys(
     _ keys: [StoredEncryptionKey], expected: [UInt32]
   ) async throws {
-    try await driver.write(cost: 512 + 256 * keys.count) { session in
+    try await write(cost: 512 + 256 * keys.count) { session in
       let stored = try await Self.encryptionKeys(session).map(\.number)
       let numbers = Set(keys.map(\.number))
       guard stored == expected.sorted(), numbers.isSuperset(of: stored),
@@ -165,7 +165,7 @@ extension SQLMetadataStore {
 
   /// Sets a value of the installation.
   public func setSetting(_ name: String, _ value: [UInt8]) async throws {
-    _ = try await driver.write(cost: 256 + value.count) { session in
+    _ = try await write(cost: 256 + value.count) { session in
       try await session.run(SQL.setSetting, [.text(name), .bytes(value)])
     }
   }

@@ -8,6 +8,7 @@ public final class SQLMetadataStore: MetadataStore {
   public let driver: any SQLDriver
   let random: any RandomSource
   let placements = PlacementCache()
+  let changeLog = ChangeLogState()
   private let writer = Mutex<UInt64?>(nil)
   private let markers = Atomic<UInt64>(SQLMetadataStore.firstMarker)
 
@@ -32,7 +33,7 @@ public final class SQLMetadataStore: MetadataStore {
     cost: Int = 512, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     let epoch = self.epoch
-    return try await driver.write(cost: cost) { session in
+    return try await write(cost: cost) { session in
       if let epoch { try await Self.checkWriter(epoch, session) }
       return try await body(session)
     }
