@@ -1,13 +1,16 @@
 import Glibc
+import Runtime
 
 /// Prints, as JSON, what this machine's parts cost by themselves: the floors that the server's
 /// figures are set beside.
 ///
 ///     s3storage-bench [directory] [MiB]
+///     s3storage-bench chunk-rpc [directory] [MiB] [directory of certificates]
 @main
 enum Main {
-  static func main() {
+  static func main() async {
     let arguments = Array(CommandLine.arguments.dropFirst())
+    if arguments.first == "chunk-rpc" { return await chunkService(Array(arguments.dropFirst())) }
     let directory = arguments.first ?? "."
     guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 512, (8...65_536) ~= mebibytes
     else { return fail("usage: s3storage-bench [directory] [MiB, 8 to 65536]") }
@@ -21,6 +24,25 @@ enum Main {
       write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
     } catch {
       fail("the directory cannot be measured: \(error)")
+    }
+  }
+
+  /// The chunk service between two ends in this process.
+  private static func chunkService(_ arguments: [String]) async {
+    guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 2048,
+      (256...65_536) ~= mebibytes
+    else {
+      return fail("usage: s3storage-bench chunk-rpc [directory] [MiB, 256 to 65536] [certificates]")
+    }
+    ProcessEnvironment.tuneAllocator()
+    do {
+      let figures = try await ChunkServiceFigures.measure(
+        directory: arguments.first ?? ".", byteCount: mebibytes << 20,
+        tls: arguments.count > 2 ? arguments[2] : nil)
+      let fields = figures.map { "  \"\($0.name)\": \(text($0.value))" }
+      write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
+    } catch {
+      fail("the chunk service cannot be measured: \(error)")
     }
   }
 
