@@ -6,11 +6,13 @@ import Runtime
 ///
 ///     s3storage-bench [directory] [MiB]
 ///     s3storage-bench sql [DATABASE_URL]
+///     s3storage-bench chunk-rpc [directory] [MiB] [directory of certificates]
 @main
 enum Main {
   static func main() async {
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.first == "sql" { return await sql(arguments.dropFirst().first) }
+    if arguments.first == "chunk-rpc" { return await chunkService(Array(arguments.dropFirst())) }
     let directory = arguments.first ?? "."
     guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 512, (8...65_536) ~= mebibytes
     else { return fail("usage: s3storage-bench [directory] [MiB, 8 to 65536]") }
@@ -35,6 +37,25 @@ enum Main {
       write(try await SQLFigures.run(url: url), to: 1)
     } catch {
       fail("the database cannot be measured: \(error)")
+    }
+  }
+
+  /// The chunk service between two ends in this process.
+  private static func chunkService(_ arguments: [String]) async {
+    guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 2048,
+      (256...65_536) ~= mebibytes
+    else {
+      return fail("usage: s3storage-bench chunk-rpc [directory] [MiB, 256 to 65536] [certificates]")
+    }
+    ProcessEnvironment.tuneAllocator()
+    do {
+      let figures = try await ChunkServiceFigures.measure(
+        directory: arguments.first ?? ".", byteCount: mebibytes << 20,
+        tls: arguments.count > 2 ? arguments[2] : nil)
+      let fields = figures.map { "  \"\($0.name)\": \(text($0.value))" }
+      write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
+    } catch {
+      fail("the chunk service cannot be measured: \(error)")
     }
   }
 

@@ -1,4 +1,5 @@
 internal import CGRPC
+internal import Glibc
 internal import Synchronization
 
 /// What both sides of a call have in common: one receive and one send at a time, each usable from
@@ -138,13 +139,11 @@ public class Call: @unchecked Sendable {
   func start(
     _ tag: CompletionTag, _ count: Int, _ fill: (UnsafeMutablePointer<grpc_op>) -> Void
   ) -> Bool {
-    let error = unsafe withUnsafeTemporaryAllocation(of: grpc_op.self, capacity: max(count, 1)) {
-      operations in
-      guard let first = operations.baseAddress else { return GRPC_CALL_ERROR }
-      unsafe first.initialize(repeating: grpc_op(), count: count)
-      unsafe fill(first)
-      return unsafe grpc_call_start_batch(raw, first, count, tag.retained(), nil)
-    }
+    let operations = UnsafeMutablePointer<grpc_op>.allocate(capacity: count)
+    defer { unsafe operations.deallocate() }
+    unsafe memset(operations, 0, count * MemoryLayout<grpc_op>.stride)
+    unsafe fill(operations)
+    let error = unsafe grpc_call_start_batch(raw, operations, count, tag.retained(), nil)
     guard error != GRPC_CALL_OK else { return true }
     tag.dropRetained()
     tag.complete(false)

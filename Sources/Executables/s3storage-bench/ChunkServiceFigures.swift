@@ -1,0 +1,161 @@
+import Base
+import ChunkRPC
+import ChunkStore
+import Disk
+import Erasure
+import GRPC
+import Glibc
+import Runtime
+
+/// What chunks cost over the wire, client and server in one process: against a store that keeps
+/// nothing, and against a real one.
+struct ChunkServiceFigures {
+  private static let cluster = ClusterID(high: 1, low: 1)
+  private static let server = ServerID(high: 2, low: 2)
+  private static let chunkLength = 64 * ByteCount.mebibyte
+  private static let piece = 256 * ByteCount.kibibyte
+  private static let streams = 4
+
+  private let pool = ThreadPool(name: "bench", threadCount: 8)
+  private let trailers: [ChunkTrailer]
+
+  /// Describes the chunks that are moved: zeros.
+  private init() {
+    let block = AlignedBuffer(count: ByteCount.mebibyte)
+    block.zero(0..<block.count)
+    trailers = (0..<Self.streams).map { number in
+      let digester = ChunkDigester(id: Self.id(number))
+      for _ in 0..<Self.chunkLength / block.count {
+        unsafe block.withBytes(0..<block.count) { unsafe digester.append($0) }
+      }
+      return digester.finish(
+        extentLength: Self.chunkLength, storedLength: Self.chunkLength, wrappedKey: [],
+        descriptor: [])
+    }
+  }
+
+  /// Moves `byteCount` bytes each way; a real store is made in `directory`, which is there. With
+  /// `tls`, a directory of `ca.pem`, `server.pem`, `server.key`, `gateway.pem` and `gateway.key`
+  /// whose server certificate names the server 0…02 0…02, over mutual TLS too.
+  static func measure(
+    directory: String, byteCount: Int, tls: String?
+  ) async throws -> [(name: String, value: Double)] {
+    let figures = Self()
+    var result: [(name: String, value: Double)] = []
+    let path = directory + "/chunk-service"
+    let id = StoreID(high: 3, low: 3)
+    try? LocalChunkStore.create(
+      directory: path, fileSystem: SystemFileSystem(), cluster: cluster, store: id)
+    let local = try LocalChunkStore.open(
+      directory: path, fileSystem: SystemFileSystem(), cluster: cluster)
+    let stores: [(String, any ChunkStore)] = [("memory", EmptyStore()), ("disk", local)]
+    var kinds: [(String, ChunkRPCSecurity, ChunkRPCSecurity)] = []
+    let secret = ChunkRPCSecurity.sharedSecret("a-secret-of-the-benchmark")
+    kinds.append(("plain", secret, secret))
+    if let tls {
+      kinds.append(
+        ("tls", .mutualTLS(try identity(tls, "server")), .mutualTLS(try identity(tls, "gateway"))))
+    }
+    for (kind, serving, calling) in kinds {
+      for (what, store) in stores {
+        let part = try await figures.measure(store, serving, calling, byteCount: byteCount)
+        result += part.map { ("\(kind)_\(what)_\($0.name)", $0.value) }
+      }
+    }
+    try await local.delete((0..<streams).map(Self.id))
+    await local.shutdown()
+    return result
+  }
+
+  private static func id(_ number: Int) -> ChunkID {
+    ChunkID(extent: ExtentID(epoch: 1, random: (0, UInt64(number))), index: 0)
+  }
+
+  private static func identity(_ directory: String, _ name: String) throws -> TLSIdentity {
+    func text(_ file: String) throws -> String {
+      let handle = try SystemFileSystem().open(
+        DiskPath("\(directory)/\(file)", kind: "certificate"), FileMode(.read))
+      let buffer = AlignedBuffer(count: 64 * ByteCount.kibibyte)
+      let count = try unsafe buffer.withMutableBytes(0..<buffer.count) {
+        bytes throws(DiskError) in try unsafe handle.read(into: bytes, at: 0)
+      }
+      return String(decoding: buffer.bytes(0..<count), as: UTF8.self)
+    }
+    return TLSIdentity(
+      TLSMaterial(
+        authorities: try text("ca.pem"), certificateChain: try text("\(name).pem"),
+        privateKey: try text("\(name).key")))
+  }
+
+  private func measure(
+    _ store: any ChunkStore, _ serving: ChunkRPCSecurity, _ calling: ChunkRPCSecurity,
+    byteCount: Int
+  ) async throws -> [(name: String, value: Double)] {
+    let server = try ChunkRPCServer(
+      stores: [store], server: Self.server, cluster: Self.cluster, version: "bench",
+      address: "127.0.0.1", port: 0, security: serving, pool: pool,
+      buffers: BufferPool(limit: 64 * ByteCount.mebibyte, cacheLimit: 64 * ByteCount.mebibyte))
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask(executorPreference: pool) { try await server.run() }
+      let connection = ChunkRPCClient(security: calling)
+        .connect(to: "127.0.0.1:\(server.port)", server: Self.server)
+      let remote = connection.store(store.id)
+      let rounds = max(1, byteCount / (Self.streams * Self.chunkLength))
+      let put = try await repeated(rounds) { number in try await self.put(number, remote) }
+      let get = try await repeated(rounds) { number in try await self.get(number, remote) }
+      var times: [UInt64] = []
+      for _ in 0..<2000 {
+        let start = MonotonicTime.nanoseconds
+        _ = try await connection.health()
+        times.append(MonotonicTime.nanoseconds - start)
+      }
+      times.sort()
+      await connection.close()
+      server.beginShutdown(deadline: .zero)
+      try await group.waitForAll()
+      return [
+        ("put_mib_per_second", put.rate), ("put_cpu_seconds_per_gib", put.processorSeconds),
+        ("get_mib_per_second", get.rate), ("get_cpu_seconds_per_gib", get.processorSeconds),
+        ("health_p50_microseconds", Double(times[times.count / 2]) / 1000),
+      ]
+    }
+  }
+
+  private func repeated(
+    _ rounds: Int, _ body: @escaping @Sendable (Int) async throws -> Void
+  ) async throws -> (rate: Double, processorSeconds: Double) {
+    let (start, before) = (MonotonicTime.nanoseconds, Floor.processorTime())
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<Self.streams {
+        group.addTask(executorPreference: pool) {
+          for _ in 0..<rounds { try await body(number) }
+        }
+      }
+      try await group.waitForAll()
+    }
+    let seconds = Double(MonotonicTime.nanoseconds - start) / 1e9
+    let gibibytes =
+      Double(rounds * Self.streams * Self.chunkLength) / Double(ByteCount.gibibyte)
+    return (gibibytes * 1024 / seconds, (Floor.processorTime() - before) / gibibytes)
+  }
+
+  private func put(_ number: Int, _ store: any ChunkStore) async throws {
+    let buffer = AlignedBuffer(count: Self.piece)
+    buffer.zero(0..<buffer.count)
+    let writer = try await store.beginChunk(
+      ChunkHeader(id: Self.id(number), scheme: .standard, cluster: Self.cluster))
+    for _ in 0..<Self.chunkLength / Self.piece {
+      try await writer.append(buffer, 0..<Self.piece)
+    }
+    try await writer.finish(trailers[number])
+  }
+
+  private func get(_ number: Int, _ store: any ChunkStore) async throws {
+    let buffer = AlignedBuffer(count: Self.piece)
+    let reader = try await store.openChunk(Self.id(number))
+    for start in stride(from: 0, to: Self.chunkLength, by: Self.piece) {
+      try await reader.read(start..<start + Self.piece, into: buffer, at: 0)
+    }
+    reader.close()
+  }
+}

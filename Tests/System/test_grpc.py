@@ -1,0 +1,163 @@
+"""The chunk service as another implementation of gRPC and protobuf sees it."""
+import hashlib
+import os
+
+import grpc
+import pytest
+
+from support import cluster
+from support.server import free_ports
+
+SPAN = 64 * 1024
+CRC32C_TABLE = []
+for value in range(256):
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    CRC32C_TABLE.append(value)
+
+
+def crc32c(data, previous=0):
+    state = previous ^ 0xFFFFFFFF
+    for byte in data:
+        state = state >> 8 ^ CRC32C_TABLE[(state ^ byte) & 0xFF]
+    return state ^ 0xFFFFFFFF
+
+
+class Service:
+    """A server, the generated modules, and the ids that requests need."""
+
+    def __init__(self, server, messages, services):
+        self.messages = messages
+        self.channel = grpc.insecure_channel(
+            f"127.0.0.1:{server.port}", options=[("grpc.max_receive_message_length", 8 << 20)])
+        self.stub = services.StorageServiceStub(self.channel)
+        self.metadata = [("s3storage-secret", server.secret)]
+        health = self.call("HealthCheck", messages.HealthCheckRequest())
+        self.health = health
+        self.cluster = health.cluster
+        self.store = health.stores[0].store
+
+    def call(self, method, request, metadata=None):
+        return getattr(self.stub, method)(
+            request, timeout=60, metadata=self.metadata if metadata is None else metadata)
+
+    def name(self, index=0):
+        return self.messages.ChunkName(extent=bytes(6) + os.urandom(10), index=index)
+
+    def header(self, name):
+        return self.messages.ChunkHeader(
+            chunk=name, data_chunks=4, parity_chunks=2, cluster=self.cluster)
+
+    def checksums(self, name, data):
+        found = []
+        for position, start in enumerate(range(0, len(data), SPAN)):
+            seed = crc32c(name.extent + bytes([name.index]) + position.to_bytes(4, "little"))
+            found.append(crc32c(data[start:start + SPAN], seed))
+        return found
+
+    def trailer(self, name, data):
+        return self.messages.ChunkTrailer(
+            extent_length=len(data), stored_length=len(data), data_length=len(data),
+            sha256=hashlib.sha256(data).digest(), wrapped_key=b"key", descriptor=b"descriptor",
+            block_checksums=self.checksums(name, data))
+
+    def put(self, name, data, trailer=None):
+        put = self.messages.PutChunkRequest
+        trailer = trailer or self.trailer(name, data)
+        if len(data) <= 128 * 1024:
+            parts = [put(
+                store=self.store, header=self.header(name), data=data, trailer=trailer, small=True)]
+        else:
+            parts = [put(store=self.store, header=self.header(name))]
+            parts += [put(data=data[at:at + (1 << 20)]) for at in range(0, len(data), 1 << 20)]
+            parts.append(put(trailer=trailer))
+        return self.call("PutChunk", iter(parts))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    if not cluster.has_storage_server():
+        pytest.skip("the executable has no storage-server command")
+    directory = tmp_path_factory.mktemp("grpc")
+    (directory / "generated").mkdir()
+    messages, services = cluster.generated(directory / "generated")
+    server = cluster.start_storage_server(directory / "data", free_ports(1)[0])
+    found = Service(server, messages, services)
+    yield found
+    found.channel.close()
+    assert server.stop() == 0
+
+
+def code(body):
+    with pytest.raises(grpc.RpcError) as error:
+        body()
+    assert "/" not in error.value.details(), "a message that may name a path"
+    return error.value.code()
+
+
+def test_health(service):
+    assert len(service.health.server) == 16 and len(service.cluster) == 16
+    assert service.health.version
+    for store in service.health.stores:
+        assert store.state == service.messages.STORE_STATE_ACTIVE
+        assert 0 < store.free <= store.capacity
+
+
+@pytest.mark.parametrize("length", [64, 4096, 65536, 65600, 131072, 131136, 1 << 20, 3 << 20])
+def test_round_trip(service, length):
+    name, data = service.name(3), os.urandom(length)
+    service.put(name, data)
+    request = service.messages.GetChunkRequest(
+        store=service.store, chunk=name, length=length, message_length=256 * 1024)
+    parts = list(service.call("GetChunk", request))
+    assert b"".join(part.data for part in parts) == data
+    assert [c for part in parts for c in part.block_checksums] == service.checksums(name, data)
+    assert parts[0].trailer == service.trailer(name, data)
+    named = service.messages.ChunkRequest(store=service.store, chunk=name)
+    assert service.call("StatChunk", named).header == service.header(name)
+    service.call("VerifyChunk", named)
+    listing = service.messages.ListChunksRequest(store=service.store)
+    names = [found for part in service.call("ListChunks", listing) for found in part.chunks]
+    assert names.count(name) == 1
+    deletion = service.messages.DeleteChunksRequest(store=service.store, chunks=[name, name])
+    service.call("DeleteChunks", deletion)
+    service.call("DeleteChunks", deletion)
+    assert code(lambda: service.call("StatChunk", named)) == grpc.StatusCode.NOT_FOUND
+
+
+def test_ranges(service):
+    name, data = service.name(), os.urandom(1 << 20)
+    service.put(name, data)
+
+    def get(offset, length, **rest):
+        request = service.messages.GetChunkRequest(
+            store=service.store, chunk=name, offset=offset, length=length, **rest)
+        return b"".join(part.data for part in service.call("GetChunk", request))
+
+    assert get(SPAN, 3 * SPAN, message_length=SPAN) == data[SPAN:4 * SPAN]
+    assert get(SPAN, 3 * SPAN, whole_up_to=1 << 20) == data
+    for offset, length in [(1, SPAN), (0, 1), (0, 2 << 20), (2 << 20, 0), (1 << 63, 1 << 63)]:
+        assert code(lambda o=offset, n=length: get(o, n)) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_refusals(service):
+    m, status = service.messages, grpc.StatusCode
+    name = service.name()
+    named = m.ChunkRequest(store=service.store, chunk=name)
+    for metadata in ([], [("s3storage-secret", "x" * len(service.metadata[0][1]))]):
+        assert code(lambda c=metadata: service.call("StatChunk", named, c)) == status.UNAUTHENTICATED
+    other = service.metadata + [("s3storage-server", "0" * 32)]
+    assert code(lambda: service.call("StatChunk", named, other)) == status.UNAVAILABLE
+    wrong = m.ChunkRequest(store=bytes(16), chunk=name)
+    assert code(lambda: service.call("StatChunk", wrong)) == status.UNAVAILABLE
+    short = m.ChunkRequest(store=service.store, chunk=m.ChunkName(extent=b"short"))
+    assert code(lambda: service.call("StatChunk", short)) == status.INVALID_ARGUMENT
+    data = os.urandom(1 << 20)
+    bad = service.trailer(name, data)
+    bad.block_checksums[0] ^= 1
+    assert code(lambda: service.put(name, data, bad)) == status.DATA_LOSS
+    bad = service.trailer(name, data[:-64])
+    assert code(lambda: service.put(name, data, bad)) == status.INVALID_ARGUMENT
+    unfinished = [m.PutChunkRequest(store=service.store, header=service.header(name))]
+    assert code(lambda: service.call("PutChunk", iter(unfinished))) == status.INVALID_ARGUMENT
+    assert code(lambda: service.call("StatChunk", named)) == status.NOT_FOUND
