@@ -87,6 +87,20 @@ struct RotationAndLimitTests {
     }
   }
 
+  @Test("Of many keys that join under one name at once, one gets a certificate")
+  func concurrentNames() async throws {
+    try await TrustFixture.run { fixture in
+      let (token, _) = try await fixture.authority.makeToken()
+      let admitted = await withTaskGroup(of: Bool.self) { group in
+        for _ in 0..<6 {
+          group.addTask { (try? await fixture.join(Self.server, token)) != nil }
+        }
+        return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+      }
+      #expect(admitted == 1)
+    }
+  }
+
   @Test("The secret of one machine registers from this machine, and nothing else")
   func clusterSecret() async throws {
     try await TrustFixture.run { fixture in

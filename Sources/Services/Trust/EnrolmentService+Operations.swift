@@ -55,18 +55,20 @@ extension EnrolmentService {
       throw TrustError.conflict(
         "the cluster has this storage server: make a token for it with --server")
     }
-    if isUnknown {
-      // Until it registers, its first key alone may join under its name.
-      let pending = try await authority.admission(asked.server).pendingKey
-      guard pending.isEmpty || pending == key || record.server == asked.server else {
-        throw TrustError.conflict(
-          "another key has joined under this name: make a token for it with --server")
-      }
-    }
     try await authority.useToken(token, key: key)
     let set = try await authority.load()
+    try await authority.updateAdmission(asked.server) { admission throws(TrustError) in
+      // Until it registers, one key alone may join under its name.
+      guard
+        admission.pendingKey.isEmpty || admission.pendingKey == key
+          || record.server == asked.server
+      else {
+        throw .conflict(
+          "another key has joined under this name: make a token for it with --server")
+      }
+      admission.pendingKey = key
+    }
     let chain = try authority.issueServer(set, asked.server, asked.request)
-    try await authority.updateAdmission(asked.server) { $0.pendingKey = key }
     authority.log.info(
       "a storage server joined",
       [("server", asked.server.description), ("token", token.description)])

@@ -197,10 +197,8 @@ enum ClusterCommand {
       directory: directory, gateways: settings.gateways,
       trust: try TLSTrust(caFile: line.value("--ca-file", "ADMIN_CA_FILE")),
       pool: ThreadPool(name: "enrolment", threadCount: 1), log: Log.none)
-    // First: a certificate without them would be of no use.
-    try directory.make()
-    try settings.save(directory)
     try await enrolment.join(token: token, withNewKey: line.has("--new-key"))
+    try settings.save(directory)
     let server = try directory.serverID(random: SystemRandom())
     let cluster = try directory.clusterID()?.description
     show(
