@@ -71,7 +71,8 @@ public struct BackgroundWork: Sendable {
       TombstoneWorker(
         engine: engine, delay: configuration.deletionDelay, interval: .seconds(10),
         horizon: horizon, hasLeft: { membership.hasLeft($0) }, log: log),
-      SweepWorker(engine: engine, interval: configuration.sweepInterval, log: log),
+      SweepWorker(
+        engine: engine, interval: configuration.sweepInterval, isShared: true, log: log),
       LossWorker(engine: engine, membership: membership, log: log),
       RepairWorker(
         repairer: repairer, interval: configuration.repairInterval,
