@@ -71,6 +71,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   /// Before each delete.
   let onDelete = Mutex<(@Sendable ([ChunkID]) throws(ChunkStoreError) -> Void)?>(nil)
   let isBroken = Mutex(false)
+  /// Chunks that were opened for reading.
+  let opened = Mutex(0)
 
   init(_ inner: LocalChunkStore) {
     id = inner.id
@@ -94,7 +96,9 @@ final class ServerStore: ChunkStore, EpochSweeping {
   }
 
   func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
-    try await local().openChunk(id)
+    let reader = try await local().openChunk(id)
+    opened.withLock { $0 += 1 }
+    return reader
   }
 
   func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {

@@ -114,6 +114,70 @@ struct StrayTests {
     await cluster.close()
   }
 
+  @Test("a store that comes back at once is compared with the rows: what it lost is queued")
+  func comparison() async throws {
+    let cluster = try await TestCluster(seed: 8, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await gateway.putMany(10)
+    let back = cluster.servers[1]
+    let chunks = try await back.chunks().sorted()
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      try await back.stores[0].inner.delete(Array(chunks.prefix(4)))
+    }
+    try await gateway.store.setStoreState(back.stores[0].id, .lost)
+    try await gateway.membership.refresh()
+    #expect(gateway.engine.stores.ring.node(back.stores[0].id)?.state == .inactive)
+    try await gateway.run("reconcile")
+    #expect(gateway.engine.stores.ring.node(back.stores[0].id)?.state == .active)
+    let queued = try await gateway.store.repairs(limit: 100)
+    #expect(Set(queued.map(\.extent.id)) == Set(chunks.prefix(4).map(\.extent)))
+    #expect(queued.allSatisfy { $0.chunks.nonzeroBitCount == 1 })
+    try await gateway.run("repair")
+    #expect(try await cluster.isTidy())
+    await cluster.close()
+  }
+
+  @Test(
+    "a good chunk is moved by reading it alone, a bad one out of its siblings",
+    arguments: [5000, 3_000_000])
+  func copying(size: Int) async throws {
+    let cluster = try await TestCluster(seed: 9, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(4, size: size)
+    let leaving = try #require(
+      await cluster.extents().first.flatMap { cluster.server(of: $0.stores[2]) })
+    let before = try await cluster.extents().count {
+      $0.stores.contains(leaving.stores[0].id)
+    }
+    for server in cluster.servers { server.stores[0].opened.withLock { $0 = 0 } }
+    try await gateway.administration.drain(leaving.id)
+    try await gateway.live {
+      try await cluster.named()[leaving.stores[0].id] == nil
+    }
+    for server in cluster.servers {
+      let opened = server.stores[0].opened.withLock { $0 }
+      #expect(opened == (server.id == leaving.id ? before : 0))
+    }
+    #expect(try await gateway.readsAll(4, size: size))
+    // One that is gone where it should be is made out of the others.
+    let second = try #require(
+      await cluster.extents().first.flatMap { cluster.server(of: $0.stores[0]) })
+    try await gateway.administration.undoDrain(leaving.id)
+    try await gateway.administration.drain(second.id)
+    let chunks = try await second.chunks().sorted()
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      try await second.stores[0].inner.delete(Array(chunks.prefix(1)))
+    }
+    try await gateway.live {
+      try await cluster.named()[second.stores[0].id] == nil
+    }
+    try await gateway.live { try await cluster.isTidy() }
+    #expect(try await gateway.readsAll(4, size: size))
+    await cluster.close()
+  }
+
   @Test("what a paused gateway wrote after its epoch was swept is found and deleted")
   func lateGarbage() async throws {
     let cluster = try await TestCluster(seed: 5, servers: 6)
