@@ -78,6 +78,44 @@ import Testing
   }
 
   @Test(
+    "reads one after the other, side by side and with gaps all give the right bytes",
+    arguments: Place.allCases)
+  func sequences(_ place: Place) async throws {
+    try await Self.withStore(place) { store, _ in
+      let chunk = SampleChunk(1, length: 6_000_000)
+      try await chunk.put(to: store)
+      let bytes = chunk.bytes
+      let reader = try await store.openChunk(chunk.id)
+      let starts = Array(stride(from: 0, to: chunk.length, by: 262_144))
+      @Sendable func check(_ start: Int) async throws {
+        let range = start..<min(start + 262_144, chunk.length)
+        let buffer = AlignedBuffer(count: range.count)
+        try await reader.read(range, into: buffer, at: 0)
+        #expect(buffer.bytes(0..<range.count) == Array(bytes[range]))
+      }
+      for start in starts { try await check(start) }
+      for start in starts.reversed() { try await check(start) }
+      for start in starts where start % 786_432 != 0 { try await check(start) }
+      // Two at a time, as a transfer reads ahead.
+      for pair in stride(from: 0, to: starts.count, by: 2) {
+        async let first: Void = check(starts[pair])
+        async let second: Void = check(starts[min(pair + 1, starts.count - 1)])
+        _ = try await (first, second)
+      }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for start in starts + starts { group.addTask { try await check(start) } }
+        try await group.waitForAll()
+      }
+      // A read that is given up in the middle does not spoil those beside it.
+      let given = Task { try await check(starts[1]) }
+      given.cancel()
+      _ = await given.result
+      for start in starts { try await check(start) }
+      reader.close()
+    }
+  }
+
+  @Test(
     "a chunk that is not there is missing, and deleting it is no error", arguments: Place.allCases)
   func missing(_ place: Place) async throws {
     try await Self.withStore(place) { store, _ in

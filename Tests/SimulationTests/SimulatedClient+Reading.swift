@@ -76,7 +76,10 @@ extension SimulatedClient {
     try await read.stream { buffer, piece in
       isRight = isRight && Self.isSame(buffer, piece, wanted, position)
       position += piece.count
-      if isSlow { try await world.clock.sleep(for: .milliseconds(world.pick(5000))) }
+      if isSlow {
+        let longest = world.plan.isStrict ? 150_000 : 5000
+        try await world.clock.sleep(for: .milliseconds(world.pick(longest)))
+      }
     }
     if !isRight || position != range.upperBound {
       world.violation("value \(value) reads back wrong in \(range)")

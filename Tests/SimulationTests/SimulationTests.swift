@@ -10,7 +10,11 @@ struct SimulationTests {
   /// How many seeds run without being asked for: `SIM_COUNT=n`.
   static let count = ProcessInfo.processInfo.environment["SIM_COUNT"].flatMap { UInt64($0) } ?? 320
 
-  static let seeds: [UInt64] = asked.map { [$0] } ?? Array(1...max(count, 1))
+  /// Seeds beyond those that have found a bug once.
+  static let remembered: [UInt64] = [485]
+
+  static let seeds: [UInt64] =
+    asked.map { [$0] } ?? Array(1...max(count, 1)) + remembered.filter { $0 > count }
 
   /// Threads of their own, so that other tests go on beside.
   private static let pool = ThreadPool(name: "simulations", threadCount: 2)

@@ -43,6 +43,22 @@ def all_chunks(cluster):
     return {(s.number, path) for s in cluster.servers for path in s.chunk_files()}
 
 
+# Starts
+
+def test_gateways_that_start_at_once_on_a_new_database_all_serve(make_cluster):
+    cluster = make_cluster(servers=0, gateways=3)
+    cluster.postgres.create(cluster.database)
+    cluster.migrate()
+    cluster.initialise()
+    for gateway in cluster.gateways:
+        gateway.spawn()
+    for gateway in cluster.gateways:
+        gateway.await_start(gateway.healthy)
+        assert send(gateway, "GET", "/").status == 200
+    cluster.initialise()
+    assert set(cluster.stop().values()) <= {0}
+
+
 # Ends
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)

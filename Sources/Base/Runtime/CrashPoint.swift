@@ -32,6 +32,12 @@ public enum CrashPoint: String, CaseIterable, Sendable {
   case repairChunkWritten = "repair.chunk-written"
   /// An extent's stripes are on their way: the first is stored, the last is not.
   case putFirstStripe = "put.first-stripe"
+  /// Changes are committed in the database, nothing of them is in the change log.
+  case logSealed = "log.sealed"
+  /// Changes are in the change log, nobody was answered.
+  case logWritten = "log.written"
+  /// A part of a snapshot is durable, nothing names it yet.
+  case snapshotPartWritten = "snapshot.part-written"
 
   #if DEBUG
     private static let target: (step: String, count: Int) = {

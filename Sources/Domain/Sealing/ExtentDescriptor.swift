@@ -12,6 +12,10 @@ public struct ExtentDescriptor: Hashable, Sendable {
     case part = 2
     /// A file of the Files API.
     case file = 3
+    /// A part of a snapshot of the metadata.
+    case snapshot = 4
+    /// A piece of the metadata's change log.
+    case changeLog = 5
   }
 
   /// One header or one entry of user metadata.

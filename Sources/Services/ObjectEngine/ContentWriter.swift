@@ -29,6 +29,8 @@ struct WrittenContent: Sendable {
 struct ContentWriter {
   let engine: ObjectEngine
   let plan: ContentPlan
+  /// The id of the extent; nil for one of this writer.
+  var extentID: ExtentID?
   /// Looks at the digests before anything is made durable; throws to refuse the content.
   let check: (ContentDigests) throws -> Void
   /// Describes the content for the chunks' sealed descriptor.
@@ -110,7 +112,7 @@ struct ContentWriter {
   }
 
   private func writeSingle(_ stripe: PlainStripe) async throws -> WrittenContent {
-    let draft = try engine.draftExtent(scheme: scheme)
+    let draft = try engine.draftExtent(scheme: scheme, id: extentID)
     let algorithms = plan.algorithms
     let coded = await engine.pool.run {
       let hasher = ContentHasher(algorithms: algorithms)
@@ -136,7 +138,7 @@ struct ContentWriter {
   private func writeStreaming(
     _ first: FirstStripe, _ source: PeekingSource
   ) async throws -> WrittenContent {
-    let draft = try engine.draftExtent(scheme: scheme)
+    let draft = try engine.draftExtent(scheme: scheme, id: extentID)
     let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
     let lanes = WriteLanes()
     let pool = engine.pool

@@ -6,9 +6,12 @@ import Sealing
 import Telemetry
 
 extension ObjectEngine {
-  /// Names, keys and places for a new extent.
-  func draftExtent(scheme: ErasureScheme) throws(EngineError) -> ExtentDraft {
-    let sealer = keys.sealer(for: writer.nextExtent(), random: random.bytes)
+  /// Names, keys and places for a new extent; `id` is one that was never used, nil for the
+  /// writer's next.
+  func draftExtent(
+    scheme: ErasureScheme, id: ExtentID? = nil
+  ) throws(EngineError) -> ExtentDraft {
+    let sealer = keys.sealer(for: id ?? writer.nextExtent(), random: random.bytes)
     return ExtentDraft(
       sealer: sealer, scheme: scheme, clusterID: clusterID,
       stores: try stores.place(sealer.extent, scheme: scheme))

@@ -118,7 +118,7 @@ public final class ObjectRead: @unchecked Sendable {
         let index = started
         started += 1
         group.addTask(executorPreference: engine.pool) {
-          (index, try await Self.read(pieces[index], into: buffer))
+          (index, try await self.readAgainIfMoved(pieces[index], into: buffer))
         }
       }
       for next in pieces.indices {
@@ -148,8 +148,30 @@ public final class ObjectRead: @unchecked Sendable {
   /// Precondition: `buffer` has at least `largestBuffer` bytes.
   func stream(through buffer: StripeBuffer, to sink: Sink) async throws {
     for piece in pieces {
-      let content = try await Self.read(piece, into: buffer)
+      let content = try await readAgainIfMoved(piece, into: buffer)
       try await sink(content.buffer.memory, content.range)
+    }
+  }
+
+  /// Reads a piece; one whose chunks are not where a cache said they were is read once more, from
+  /// where the database says they are.
+  private func readAgainIfMoved(
+    _ piece: Piece, into buffer: StripeBuffer
+  ) async throws -> Content {
+    do {
+      return try await Self.read(piece, into: buffer)
+    } catch EngineError.unreadable(let available, let needed) {
+      let id = piece.reader.extent.id
+      guard let cachedVersion,
+        let links = try? await engine.metadata.extents(of: cachedVersion, in: 0..<Int64.max),
+        let link = links.first(where: { $0.extent.id == id }),
+        link.extent.stores != piece.reader.extent.stores
+      else { throw EngineError.unreadable(available: available, needed: needed) }
+      await doubtCache()
+      let reader = try ExtentReader(link.extent, engine: engine)
+      defer { reader.close() }
+      let moved = Piece(reader: reader, stripe: piece.stripe, range: piece.range)
+      return try await Self.read(moved, into: buffer)
     }
   }
 

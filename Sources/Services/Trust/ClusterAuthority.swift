@@ -190,6 +190,9 @@ public final class ClusterAuthority: Sendable {
     guard authority.certificate.notAfter > now else {
       throw .notReady("the certificate authority has expired: run cluster rotate-ca")
     }
+    if authority.certificate.notAfter < now.advanced(byMilliseconds: 365 * TrustConfiguration.day) {
+      log.warning("the certificate authority ends within a year: run cluster rotate-ca")
+    }
     let template = CertificateTemplate(
       commonName: commonName, dnsNames: [name], purpose: purpose,
       notBefore: max(

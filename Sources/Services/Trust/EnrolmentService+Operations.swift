@@ -49,7 +49,7 @@ extension EnrolmentService {
     if let only = record.server, only != asked.server {
       throw TrustError.refused("the token is for another storage server")
     }
-    let known = try await state(asked.server)
+    let known = try await directory.state(asked.server)
     let isUnknown = known == nil || known == .left
     guard isUnknown || record.server == asked.server else {
       throw TrustError.conflict(
@@ -84,7 +84,7 @@ extension EnrolmentService {
       ConstantTime.equals(
         asked.request.publicKeyFingerprint, certificate.publicKeyFingerprint)
     else { throw TrustError.refused("a renewal keeps the key: join anew for another one") }
-    switch try await state(server) {
+    switch try await directory.state(server) {
     case .active, .draining: break
     case .left, nil:
       throw TrustError.refused("this storage server is not one of the cluster: join anew")
@@ -105,7 +105,7 @@ extension EnrolmentService {
     let admission = try await authority.admission(server)
     if let certificate {
       // Who has left holds a good certificate still: it needs a token to come back.
-      if try await state(server) == .left {
+      if try await directory.state(server) == .left {
         guard ConstantTime.equals(admission.pendingKey, certificate.publicKeyFingerprint) else {
           throw TrustError.refused("this storage server has left: join anew")
         }
@@ -113,7 +113,7 @@ extension EnrolmentService {
     } else if !registration.isLoopback {
       throw TrustError.refused("without certificates a storage server is on this machine")
     }
-    try await membership.register(registration)
+    try await directory.register(registration)
     if !admission.pendingKey.isEmpty {
       try await authority.updateAdmission(server) { $0.pendingKey = [] }
     }

@@ -10,31 +10,41 @@ import Telemetry
 /// May be used from any task. Every call is proven by its sender and every answer by this side;
 /// what came once is not taken twice, not by another gateway either.
 public final class EnrolmentService: Sendable {
-  /// What the metadata says of a storage server; nil when it never registered.
-  public typealias StateLookup =
-    @Sendable (ServerID) async throws -> StorageServerRecord.State?
+  /// What the service asks of the membership; both throw `MetadataError`.
+  public struct Directory: Sendable {
+    /// Adds a storage server, or brings what is known of it up to date.
+    public var register: @Sendable (StorageServerRegistration) async throws -> Void
+    /// What is wanted of a storage server; nil when it never registered.
+    public var state: @Sendable (ServerID) async throws -> StorageServerRecord.State?
+
+    /// Asks these.
+    public init(
+      register: @escaping @Sendable (StorageServerRegistration) async throws -> Void,
+      state: @escaping @Sendable (ServerID) async throws -> StorageServerRecord.State?
+    ) {
+      self.register = register
+      self.state = state
+    }
+  }
 
   /// The shortest secret of a cluster on one machine, in bytes.
   public static let minimumSecretByteCount = 16
 
   /// The authority that signs.
   public let authority: ClusterAuthority
-  let membership: any MembershipStore
-  let state: StateLookup
+  let directory: Directory
   private let secret: [UInt8]?
   private let replays = ReplayGuard()
   private let failures = FailureLimiter()
   private let identity = Mutex<(transport: TransportIdentity, open: OpenIdentity)?>(nil)
 
-  /// Admits to `membership`. `clusterSecret` lets storage servers on this machine register without
+  /// Admits to `directory`. `clusterSecret` lets storage servers on this machine register without
   /// a certificate; nil, or a secret that is too short, refuses that.
   public init(
-    authority: ClusterAuthority, membership: any MembershipStore,
-    state: @escaping StateLookup, clusterSecret: [UInt8]? = nil
+    authority: ClusterAuthority, directory: Directory, clusterSecret: [UInt8]? = nil
   ) {
     self.authority = authority
-    self.membership = membership
-    self.state = state
+    self.directory = directory
     secret = clusterSecret.flatMap { $0.count >= Self.minimumSecretByteCount ? $0 : nil }
   }
 

@@ -27,7 +27,7 @@ extension StorageServerRegistration {
     guard Self.isAddress(address) else { throw .malformed("address is host:port") }
     let zone = try object.text("zone", limit: 64)
     let version = try object.text("version", limit: 64)
-    guard (zone + version).utf8.allSatisfy({ (0x21..<0x7f).contains($0) }) else {
+    guard Self.isZone(zone), Self.isZone(version) else {
       throw .malformed("zone and version are of printable ASCII without blanks")
     }
     var stores: [(id: StoreID, weight: Int)] = []
@@ -39,6 +39,11 @@ extension StorageServerRegistration {
       stores.append((id, try store.integer("weight", in: 1...10_000)))
     }
     self.init(id: id, address: address, zone: zone, version: version, stores: stores)
+  }
+
+  /// Whether a text can be a zone: at most 64 characters of printable ASCII without blanks.
+  public static func isZone(_ text: String) -> Bool {
+    text.utf8.count <= 64 && text.utf8.allSatisfy { (0x21..<0x7f).contains($0) }
   }
 
   /// Whether a text is `host:port`, with a name, an IPv4 address or an IPv6 one in brackets.

@@ -78,7 +78,7 @@ public class Call: @unchecked Sendable {
   ///
   /// One task receives at a time.
   public func receive() async -> ReceivedMessage? {
-    let ok = unsafe await withUnsafeContinuation { continuation in
+    let ok = unsafe await waiting { continuation in
       unsafe receiveTag.arm(continuation, owner: self)
       unsafe start(receiveTag, 1) { operations in
         unsafe operations[0].op = GRPC_OP_RECV_MESSAGE
@@ -212,7 +212,7 @@ public class Call: @unchecked Sendable {
 
   private func waitForSend() async {
     guard unsafe sending.withLock({ unsafe $0.isOutstanding }) else { return }
-    unsafe await withUnsafeContinuation { continuation in
+    unsafe await waiting { continuation in
       let isFree = unsafe sending.withLock { sending in
         guard unsafe sending.isOutstanding else { return true }
         precondition(unsafe sending.waiter == nil, "one task sends at a time")

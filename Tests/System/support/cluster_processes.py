@@ -241,7 +241,10 @@ class Cluster:
         self.postgres.create(self.database)
         self.migrate()
         self.initialise()
-        for process in [*self.gateways, *self.servers]:
+        # The first gateway makes the root user.
+        self.gateways[0].alive or self.gateways[0].spawn(**options).await_start(
+            self.gateways[0].healthy, timeout)
+        for process in self.processes:
             if not process.alive:
                 process.spawn(**options)
         for process in self.processes:
@@ -304,6 +307,11 @@ class Cluster:
         """User and system time of all gateways and storage servers."""
         return sum(cpu_seconds(p.pid) for p in self.processes if p.alive)
 
-    def failure_logs(self, characters=3000):
+    def failure_logs(self, lines=12):
+        """The last of what each process said, but for what is said all the time."""
         return "\n".join(
-            f"--- {p.title}\n{p.log()[-characters:]}" for p in self.processes)
+            "\n".join([f"--- {p.title}", *(
+                line[:400] for line in [
+                    text for text in p.log().splitlines()
+                    if '"level":"debug"' not in text and '"level":"info"' not in text][-lines:])])
+            for p in self.processes)

@@ -96,8 +96,15 @@ class Proxy:
         self.call(act())
 
     def close(self):
+        async def end():
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
         if self.thread.is_alive():
             self.cut()
+            self.call(end())
             self.loop.call_soon_threadsafe(self.loop.stop)
             self.thread.join(10)
             self.loop.close()

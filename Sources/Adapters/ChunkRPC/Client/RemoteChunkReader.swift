@@ -4,14 +4,27 @@ internal import GRPC
 internal import Runtime
 internal import Synchronization
 
-/// Reads a chunk of another process. A short chunk has come with its trailer.
+/// Reads a chunk of another process. A short chunk has come with its trailer; of a longer one, reads
+/// that follow one another share a stream, which the server fills ahead of them.
 final class RemoteChunkReader: ChunkReader {
+  private struct State {
+    /// Where the last read ended that began where one ended before it.
+    var end = 0
+    /// Bytes that were read one after the other.
+    var run = 0
+    var stream: ChunkStream?
+    var isClosed = false
+  }
+
+  /// The longest range of one stream.
+  private static let longestStream = 64 * ByteCount.mebibyte
+
   let trailer: ChunkTrailer
   let id: ChunkID
   let store: StoreID
   let server: RemoteServer
   private let whole: MessageReader?
-  private let isClosed = Atomic(false)
+  private let state = Mutex(State())
 
   init(
     _ id: ChunkID, trailer: ChunkTrailer, whole: MessageReader?, store: StoreID,
@@ -30,7 +43,7 @@ final class RemoteChunkReader: ChunkReader {
     guard range.lowerBound >= 0, range.upperBound <= trailer.dataLength, offset >= 0,
       offset <= buffer.count, range.count <= buffer.count - offset
     else { throw .tooLarge("a range outside the chunk or its buffer") }
-    if isClosed.load(ordering: .acquiring) { throw .io("the chunk was closed") }
+    if state.withLock({ $0.isClosed }) { throw .io("the chunk was closed") }
     guard !range.isEmpty else { return }
     if var whole {
       do throws(FormatError) {
@@ -41,6 +54,16 @@ final class RemoteChunkReader: ChunkReader {
       }
       return try check(range, in: buffer, at: offset)
     }
+    if let (stream, turn) = claim(range) {
+      do throws(ChunkStoreError) {
+        try await stream.read(turn, range.count, into: buffer, at: offset)
+        return try check(range, in: buffer, at: offset)
+      } catch {
+        // The server may have ended a stream that stood still: what was read can be read again.
+        drop(stream)
+        guard !Task.isCancelled else { throw error }
+      }
+    }
     var start = range.lowerBound
     while start < range.upperBound {
       let end = min(start + WireLimits.data, range.upperBound)
@@ -50,7 +73,52 @@ final class RemoteChunkReader: ChunkReader {
   }
 
   func close() {
-    isClosed.store(true, ordering: .releasing)
+    let stream = state.withLock { state in
+      state.isClosed = true
+      return state.stream.take()
+    }
+    stream?.close()
+  }
+
+  deinit {
+    state.withLock { $0.stream.take() }?.close()
+  }
+
+  /// A place in the stream for a read that goes on where the one before ended; nil for any other.
+  ///
+  /// A stream begins with the second such read, and covers twice what was read so far.
+  private func claim(_ range: Range<Int>) -> (ChunkStream, Int)? {
+    let (claimed, old) = state.withLock { state -> ((ChunkStream, Int)?, ChunkStream?) in
+      guard !state.isClosed, range.lowerBound == state.end, range.lowerBound > 0 else {
+        state.run = range.count
+        state.end = range.upperBound
+        return (nil, nil)
+      }
+      state.run += range.count
+      state.end = range.upperBound
+      if let stream = state.stream, let turn = stream.claim(range) {
+        return ((stream, turn), nil)
+      }
+      let span = ChunkLimits.checksumSpan
+      let length = ByteCount.roundUp(
+        max(range.count, min(2 * state.run, Self.longestStream)), to: span)
+      let end = min(range.lowerBound + length, trailer.dataLength)
+      let old = state.stream
+      let stream = ChunkStream(
+        range.lowerBound..<end, chunk: id, store: store, server: server)
+      state.stream = stream
+      return (stream.claim(range).map { (stream, $0) }, old)
+    }
+    // Reads that have a place in it end first.
+    old?.closeWhenRead()
+    return claimed
+  }
+
+  private func drop(_ stream: ChunkStream) {
+    state.withLock { state in
+      if state.stream === stream { state.stream = nil }
+    }
+    stream.close()
   }
 
   /// Reads at most 1 MiB with a call of its own.

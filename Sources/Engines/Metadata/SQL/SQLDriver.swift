@@ -87,6 +87,8 @@ public final class TransactionMemo {
     var liveEpoch: UInt64?
     /// Objects and bytes that came and went, by bucket.
     var usage: [BucketID: Usage] = [:]
+    /// How many of the memo's changes count.
+    var changeCount = 0
 
     /// Nothing.
     public init() {}
@@ -94,6 +96,12 @@ public final class TransactionMemo {
 
   /// What was gathered so far.
   public var content = Content()
+  /// Rows that were changed; those behind `content.changeCount` were taken back.
+  var changes: [RowChange] = []
+  /// Whoever waits for the record of this transaction; made when somebody does.
+  var ticket: ChangeTicket?
+  /// The writer whose changes these are; 0 for none.
+  var changeEpoch: Int64 = 0
 
   /// Begins with nothing.
   public init() {}
@@ -104,6 +112,7 @@ public final class TransactionMemo {
   /// Writes what was gathered, one row for each bucket, and forgets it.
   public func flush(to session: any SQLSession) async throws {
     let usage = content.usage
+    try await flushChanges(to: session)
     content = Content()
     for (bucket, delta) in usage where delta.objects != 0 || delta.bytes != 0 {
       try await session.execute(

@@ -13,9 +13,23 @@ extension SQLMetadataStore {
       SELECT size, etag, owner_id, part_count, extent_count, upload_id FROM object_versions
       WHERE id = $1 AND kind = 0
       """)
-    static let moveInline = SQLStatement("UPDATE inline_data SET version = $1 WHERE version = $2")
-    static let moveLinks = SQLStatement(
-      "UPDATE version_extents SET version = $1 WHERE version = $2")
+    // Copied and deleted, since a row's key is its name in the change log.
+    static let moves = [
+      """
+      INSERT INTO inline_data(version, extent, wrapped_key, transform, data)
+      SELECT $1, extent, wrapped_key, transform, data FROM inline_data WHERE version = $2
+      """,
+      """
+      INSERT INTO version_extents(version, start, ordinal, length, part_number, extent,
+        checksum_kind, checksum)
+      SELECT $1, start, ordinal, length, part_number, extent, checksum_kind, checksum
+      FROM version_extents WHERE version = $2
+      """,
+    ].map { SQLStatement($0) }
+    static let moved = [
+      "DELETE FROM inline_data WHERE version = $1",
+      "DELETE FROM version_extents WHERE version = $1",
+    ].map { SQLStatement($0) }
   }
 
   /// Whether a bucket keeps versions, read under a lock that keeps the bucket. Throws
@@ -103,8 +117,10 @@ extension SQLMetadataStore {
       }
       // Moved before the old row goes, so that nothing of them becomes a tombstone.
       let move: [SQLValue] = [.int(version.number.rawValue), .int(expected.rawValue)]
-      try await session.execute(SQL.moveInline, move)
-      try await session.execute(SQL.moveLinks, move)
+      for statement in SQL.moves { try await session.execute(statement, move) }
+      for statement in SQL.moved {
+        try await session.execute(statement, [.int(expected.rawValue)])
+      }
       let new = NewVersion(
         bucket: bucket, key: key, id: version, size: try old.int(0), etag: try old.text(1),
         owner: try old.int(2), storageClass: storageClass, checksum: checksum,

@@ -52,7 +52,7 @@ extension SQLMetadataStore {
 
   /// Begins a session. Throws `alreadyExists` when the id is taken.
   public func createFile(_ record: FileRecord) async throws {
-    try await driver.write(cost: 512 + record.name.utf8.count) { session in
+    try await write(cost: 512 + record.name.utf8.count) { session in
       let inserted = try await session.run(
         SQL.insert,
         [
@@ -105,7 +105,7 @@ extension SQLMetadataStore {
 
   /// Forgets a file.
   public func deleteFile(_ id: FileID) async throws {
-    _ = try await driver.write(cost: 256) { session in
+    _ = try await write(cost: 256) { session in
       try await session.run(SQL.delete, [.bytes(id.bytes)])
     }
   }

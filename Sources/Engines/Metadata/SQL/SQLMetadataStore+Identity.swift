@@ -59,7 +59,7 @@ extension SQLMetadataStore {
   public func createUser(
     name: String, tenant: Int64, email: String?, role: User.Role
   ) async throws -> User {
-    try await driver.write(cost: 512) { session in
+    try await write(cost: 512) { session in
       let now = try await session.now()
       let inserted = try await session.query(
         SQL.insert,
@@ -102,7 +102,7 @@ extension SQLMetadataStore {
 
   /// Refuses or admits a user from now on. Throws `notFound`.
   public func setDisabled(_ id: UserID, _ isDisabled: Bool) async throws {
-    try await driver.write(cost: 256) { session in
+    try await write(cost: 256) { session in
       let changed = try await session.run(
         SQL.setDisabled, [.int(isDisabled ? 1 : 0), .int(id.number)])
       guard changed > 0 else { throw MetadataError.notFound("user") }

@@ -60,7 +60,7 @@ extension SQLMetadataStore {
   /// Adds a key; its `created` is set by the database. Throws `alreadyExists` when the id is taken
   /// and `notFound` without its user.
   public func createAccessKey(_ key: AccessKey) async throws -> AccessKey {
-    try await driver.write(cost: 512) { session in
+    try await write(cost: 512) { session in
       guard try await session.query(SQL.userExists, [.int(key.user.number)]).count > 0 else {
         throw MetadataError.notFound("user")
       }
@@ -94,7 +94,7 @@ extension SQLMetadataStore {
 
   /// Revokes a key for good. Throws `notFound`.
   public func revokeAccessKey(_ id: String) async throws {
-    try await driver.write(cost: 256) { session in
+    try await write(cost: 256) { session in
       guard try await session.run(SQL.revoke, [.text(id)]) > 0 else {
         throw MetadataError.notFound("access key")
       }
@@ -144,7 +144,7 @@ extension SQLMetadataStore {
   public func replaceEncryptionKeys(
     _ keys: [StoredEncryptionKey], expected: [UInt32]
   ) async throws {
-    try await driver.write(cost: 512 + 256 * keys.count) { session in
+    try await write(cost: 512 + 256 * keys.count) { session in
       try await session.execute(SQL.lockEncryptionKeys, [.bytes([])])
       let stored = try await Self.encryptionKeys(session).map(\.number)
       let numbers = Set(keys.map(\.number))

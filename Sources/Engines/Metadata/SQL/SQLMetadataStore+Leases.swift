@@ -72,9 +72,9 @@ extension SQLMetadataStore: LeaseStore {
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     guard let lease = WorkLease.current else {
-      return try await driver.write(cost: cost, body)
+      return try await write(cost: cost, body)
     }
-    return try await driver.write(cost: cost) { session in
+    return try await write(cost: cost) { session in
       try await Self.check(lease, session)
       return try await body(session)
     }

@@ -8,7 +8,7 @@ extension SQLMetadataStore: SettingStore {
   public func replaceSetting(
     _ name: String, expected: [UInt8]?, with value: [UInt8]
   ) async throws -> Bool {
-    try await driver.write(cost: 256 + value.count) { session in
+    try await write(cost: 256 + value.count) { session in
       let count =
         if let expected {
           try await session.run(

@@ -6,7 +6,9 @@ extension SQLMetadataStore {
       """
       SELECT t.extent, p.stores, t.unconfirmed, t.created_ms
       FROM tombstones t JOIN placements p ON p.id = t.placement_id
-      WHERE t.created_ms < $1 ORDER BY t.created_ms LIMIT $2
+      WHERE t.created_ms < $1 AND t.created_ms < COALESCE(
+        (SELECT m.created_ms FROM change_marks m ORDER BY m.id LIMIT 1), $1)
+      ORDER BY t.created_ms LIMIT $2
       """)
     static let deleteConfirmed = SQLStatement(
       "DELETE FROM tombstones WHERE extent = $1 AND (unconfirmed & ~$2) = 0")
@@ -20,7 +22,8 @@ extension SQLMetadataStore {
       """)
   }
 
-  /// Tombstones made before `before`, oldest first.
+  /// Tombstones made before `before`, oldest first; none whose making may not be in the change log
+  /// yet: a database made again from the log must not name chunks that are gone.
   public func tombstones(before: Timestamp, limit: Int) async throws -> [Tombstone] {
     try await driver.read { session in
       try await session.query(

@@ -44,6 +44,7 @@ extension SQLMetadataStore: WriterLeaseStore {
       """
       SELECT 1 WHERE EXISTS (SELECT 1 FROM extents WHERE id = $1)
         OR EXISTS (SELECT 1 FROM tombstones WHERE extent = $1)
+        OR EXISTS (SELECT 1 FROM quarantine WHERE extent = $1)
       """)
   }
 

@@ -8,6 +8,7 @@ public final class SQLMetadataStore: MetadataStore {
   public let driver: any SQLDriver
   let random: any RandomSource
   let placements = PlacementCache()
+  let changeLog = ChangeLogState()
   private let writer = Mutex<UInt64?>(nil)
   private let markers = Atomic<UInt64>(SQLMetadataStore.firstMarker)
 

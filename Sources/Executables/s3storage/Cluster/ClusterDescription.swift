@@ -13,6 +13,7 @@ struct ClusterDescription: InstallationDescribing {
   func devices() async -> [StoreID: String] {
     guard let members = try? await metadata.members() else { return [:] }
     return Dictionary(
-      members.stores.map { ($0.id, "server \($0.server)") }, uniquingKeysWith: { first, _ in first })
+      members.stores.map { ($0.id, "server \($0.server)") }, uniquingKeysWith: { first, _ in first }
+    )
   }
 }

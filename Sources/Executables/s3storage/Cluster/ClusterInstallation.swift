@@ -5,6 +5,7 @@ import MetadataPostgres
 import Runtime
 import Sealing
 import Telemetry
+import Trust
 
 /// What all gateways of a cluster share: its database, its id and its keys.
 struct ClusterInstallation: Sendable {
@@ -12,6 +13,36 @@ struct ClusterInstallation: Sendable {
   let id: ClusterID
   let keys: Keys
   let masterKey: MasterKeyFile
+
+  /// What is expected of the database.
+  enum Expectation {
+    /// It holds a cluster.
+    case existing
+    /// A cluster is made in it unless there is one.
+    case initialising
+  }
+
+  /// Has a command use the authority of the cluster that the environment names.
+  static func withAuthority(
+    _ expectation: Expectation, _ environment: [String: String],
+    _ body: (ClusterAuthority) async throws -> Void
+  ) async throws {
+    let configuration = try Configuration(
+      options: Settings.administration, arguments: [], environment: environment)
+    let log = Log(component: "cluster", minimum: .warning)
+    let installation =
+      switch expectation {
+      case .existing: try await open(configuration, log: log)
+      case .initialising: try await initialise(configuration, log: log)
+      }
+    do {
+      try await body(installation.authority(log: log))
+    } catch {
+      await installation.metadata.close()
+      throw error
+    }
+    await installation.metadata.close()
+  }
 
   /// Opens the database and the keys of a cluster that was initialised.
   static func open(_ configuration: Configuration, log: Log) async throws -> ClusterInstallation {
@@ -27,6 +58,13 @@ struct ClusterInstallation: Sendable {
       await metadata.close()
       throw error
     }
+  }
+
+  /// The authority that the members' certificates come from.
+  func authority(log: Log) -> ClusterAuthority {
+    ClusterAuthority(
+      settings: metadata.store, keys: keys.ring, clock: SystemWallClock(),
+      random: SystemRandom(), log: log)
   }
 
   /// Gives a new cluster its id, its master key and its first key-encryption key; what is there

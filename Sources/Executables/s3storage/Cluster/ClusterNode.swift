@@ -12,12 +12,15 @@ import Placement
 import Redis
 import RedisCache
 import Runtime
+import Synchronization
 import Telemetry
+import Trust
 
 /// The object graph of `gateway`: metadata in PostgreSQL, stores behind storage servers.
 struct ClusterNode: GatewayNode {
   let gateway: Gateway
   private let installation: ClusterInstallation
+  private let trust: GatewayTrust
   private let membership: ClusterMembership
   private let leadership: Leadership?
 
@@ -48,10 +51,14 @@ struct ClusterNode: GatewayNode {
       extentCache: try extentCache(configuration, installation, random, log))
     let access = AccessControl(
       metadata: metadata, keys: installation.keys.ring, clock: clock, random: random)
+    let joining = Joining(metadata)
+    let trust = try await GatewayTrust.open(
+      configuration, installation, joining.directory, log: log)
     let membership = ClusterMembership(
-      metadata: metadata, connecting: ChunkRPCClient(security: try security(configuration)),
+      metadata: metadata, connecting: ChunkRPCClient(security: trust.security),
       stores: stores, cluster: installation.id, width: scheme.total, configuration: settings,
       log: log)
+    joining.membership.withLock { $0 = membership }
     try await membership.refresh()
     let work = BackgroundWork(
       engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
@@ -61,16 +68,10 @@ struct ClusterNode: GatewayNode {
       work: work,
       rootKeys: try await Gateway.rootKeys(access, configuration),
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
-      log: log)
+      enrolment: trust.enrolment, administration: work.cluster?.administration, log: log)
     return ClusterNode(
       gateway: gateway, installation: installation,
-      membership: membership, leadership: work.cluster?.leadership)
-  }
-
-  private static func security(_ configuration: Configuration) throws -> ChunkRPCSecurity {
-    let secret = configuration["CLUSTER_SECRET"]
-    guard !secret.isEmpty else { throw StartError("CLUSTER_SECRET is not set") }
-    return .sharedSecret(secret)
+      trust: trust, membership: membership, leadership: work.cluster?.leadership)
   }
 
   private static func extentCache(
@@ -85,8 +86,21 @@ struct ClusterNode: GatewayNode {
     return ExtentCache(cache: cache, keys: installation.keys.ring, random: random)
   }
 
-  /// Goes on to find out what became of commits whose answer was lost.
+  /// Goes on to find out what became of commits whose answer was lost, and keeps the certificate
+  /// young.
   func runBeside() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await resolve() }
+      group.addTask {
+        while !Task.isCancelled {
+          try? await Task.sleep(for: .seconds(60))
+          await trust.renew()
+        }
+      }
+    }
+  }
+
+  private func resolve() async {
     while !Task.isCancelled {
       await installation.metadata.driver.resolveRemaining()
       try? await Task.sleep(for: .seconds(1))
@@ -99,5 +113,26 @@ struct ClusterNode: GatewayNode {
     // The writer is not ended: its lease runs out, and what was cut off in it is swept.
     await membership.close()
     await installation.metadata.close()
+  }
+}
+
+/// Registrations go to the membership, which is made after what admits them.
+private final class Joining: Sendable {
+  let membership = Mutex<ClusterMembership?>(nil)
+  private let metadata: any MembershipStore
+
+  init(_ metadata: any MembershipStore) { self.metadata = metadata }
+
+  var directory: EnrolmentService.Directory {
+    EnrolmentService.Directory(
+      register: { [self] registration in
+        guard let membership = membership.withLock({ $0 }) else {
+          throw MetadataError.unavailable("the gateway starts")
+        }
+        try await membership.register(registration)
+      },
+      state: { [self] id in
+        try await metadata.members().servers.first { $0.id == id }?.state
+      })
   }
 }

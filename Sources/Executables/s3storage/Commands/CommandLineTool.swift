@@ -28,8 +28,11 @@ enum CommandLineTool {
     case "serve": return await ServeCommand.run(rest, environment)
     case "gateway": return await GatewayCommand.run(rest, environment)
     case "storage-server": return await StorageServerCommand.run(rest, environment)
-    case "cluster" where rest.first == "init":
-      return await ClusterInit.run(Array(rest.dropFirst()), environment)
+    case "cluster":
+      return await ClusterCommand.run(arguments: rest, environment: environment) { body in
+        try await ClusterInstallation.withAuthority(
+          rest.first == "init" ? .initialising : .existing, environment, body)
+      }
     case "migrate": return await MigrateCommand.run(rest, environment)
     case "admin":
       return await AdminCommand.run(arguments: rest, environment: environment)

@@ -66,11 +66,13 @@ extension Gateway {
       master: keys.master, file: masterKey, metadata: engine.metadata, ring: keys.ring,
       pool: engine.pool, random: SystemRandom())
     let reporting = BackgroundReporting(work: work)
+    var providers = AdminProviders(
+      installation: installation, scrubbing: reporting, workers: reporting, backups: backups,
+      masterKey: keeper)
+    providers.enrolment = enrolment
+    providers.servers = administration
     return AdminService(
-      engine: engine, access: access,
-      providers: AdminProviders(
-        installation: installation, scrubbing: reporting, workers: reporting, backups: backups,
-        masterKey: keeper),
+      engine: engine, access: access, providers: providers,
       random: SystemRandom(), log: log)
   }
 }

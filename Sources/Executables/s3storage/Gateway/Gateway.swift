@@ -6,6 +6,7 @@ import Metadata
 import ObjectEngine
 import Runtime
 import Telemetry
+import Trust
 
 /// What every process that serves HTTP is made of, whatever its metadata and stores are.
 struct Gateway: Sendable {
@@ -19,6 +20,10 @@ struct Gateway: Sendable {
   let installation: any InstallationDescribing
   /// Copies of the metadata; nil where the database has tools of its own.
   let backups: (any BackupProviding)?
+  /// Admits storage servers; nil where there are none.
+  var enrolment: EnrolmentService?
+  /// What operators do with storage servers; nil where there are none.
+  var administration: ClusterAdministration?
   let draining = Draining()
   let log: Log
 

@@ -25,7 +25,8 @@ struct MetricsPage: Sendable {
       "s3storage_disk_read_bytes_total", "Bytes read from stores.",
       DiskStatistics.bytesRead.load(ordering: .relaxed))
     page.gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
-    page.gauge("s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
+    page.gauge(
+      "s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
     return HTTPResponse(
       status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
       body: .bytes(Array(page.text.utf8)))

@@ -9,6 +9,8 @@ import Telemetry
 
 /// A storage server: stores, the chunk service over them, and what keeps it a member.
 struct StorageServerNode: Sendable {
+  /// Its lock is held for as long as the node lives.
+  private let directory: ServerDirectory
   private let stores: LocalStores
   private let service: ChunkRPCServer
   private let member: ClusterMember
@@ -21,33 +23,27 @@ struct StorageServerNode: Sendable {
     let random = SystemRandom()
     let files = SystemFileSystem(unsafeSkipsSyncs: UnsafeSyncs.areSkipped(configuration, log))
     let directory = try ServerDirectory(configuration, files: files)
-    var identity = try directory.identity(random: random)
-    let member = try ClusterMember(configuration, directory, identity, log: log)
-    let cluster: ClusterID
-    if let known = identity.cluster {
-      cluster = known
-    } else {
-      cluster = try await member.firstRegistration()
-      identity.cluster = cluster
-      try directory.write(identity)
-    }
+    var list = try directory.stores(random: random)
+    let member = try await ClusterMember.open(configuration, directory, list, log: log)
+    let cluster = member.cluster
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
     let stores = try await LocalStores.open(
-      zip(directory.stores, identity.stores).map {
+      zip(directory.storeDirectories, list).map {
         LocalStores.Place(directory: $0, id: $1.id, mayMake: !$1.isMade)
       },
       LocalStores.Settings(configuration, files: files, cluster: cluster, pool: pool, log: log))
-    if !identity.stores.allSatisfy(\.isMade) {
-      for index in identity.stores.indices { identity.stores[index].isMade = true }
-      try directory.write(identity)
+    if !list.allSatisfy(\.isMade) {
+      for index in list.indices { list[index].isMade = true }
+      try directory.write(list)
     }
     let budget = configuration.number("BUFFER_BUDGET")
     let service = try ChunkRPCServer(
-      stores: stores.all, server: identity.server, cluster: cluster,
+      stores: stores.all, server: member.registration.id, cluster: cluster,
       version: CommandLineTool.version, address: member.bindAddress,
       port: configuration.number("GRPC_PORT"), security: member.security, pool: pool,
       buffers: BufferPool(limit: budget, cacheLimit: budget), log: log)
-    return StorageServerNode(stores: stores, service: service, member: member, log: log)
+    return StorageServerNode(
+      directory: directory, stores: stores, service: service, member: member, log: log)
   }
 
   /// Serves until a signal ends it.
@@ -70,7 +66,7 @@ struct StorageServerNode: Sendable {
       group.addTask { try await pages.run() }
       group.addTask { await member.run() }
       group.addTask {
-        await Signals.forward(reload: { member.reload() }) {
+        await Signals.forward(reload: {}) {
           log.info("stopping: running calls may end")
           service.beginShutdown(deadline: deadline)
         }

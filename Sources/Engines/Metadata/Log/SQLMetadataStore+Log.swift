@@ -1,0 +1,224 @@
+import Base
+import Synchronization
+
+/// Whether changes are marked for the log, and who takes them there.
+final class ChangeLogState: Sendable {
+  private struct State {
+    var id: [UInt8]?
+    var sink: (any ChangeSink)?
+  }
+
+  private let state = Mutex(State())
+
+  /// The log in force; empty for none, nil before the database was asked.
+  var id: [UInt8]? {
+    get { state.withLock { $0.id } }
+    set { state.withLock { $0.id = newValue } }
+  }
+
+  var sink: (any ChangeSink)? {
+    get { state.withLock { $0.sink } }
+    set { state.withLock { $0.sink = newValue } }
+  }
+}
+
+/// The mark of a transaction whose changes are not known to be in the log.
+public struct ChangeMark: Hashable, Sendable {
+  /// The number of the transaction.
+  public var number: Int64
+  /// The epoch of the writer whose transaction it was.
+  public var epoch: Int64
+  /// The keys of the rows that it changed, by table.
+  public var rows: [RowChange]
+}
+
+extension SQLMetadataStore {
+  private enum SQL {
+    static let logID = SQLStatement("SELECT value FROM settings WHERE name = 'change_log'")
+    static let setLogID = SQLStatement(
+      """
+      INSERT INTO settings(name, value) VALUES('change_log', $1)
+      ON CONFLICT(name) DO UPDATE SET value = excluded.value
+      """)
+    static let mark = SQLStatement(
+      "INSERT INTO change_marks(epoch, created_ms, touched) VALUES(0, $1, $2) RETURNING id")
+    static let deleteMarks = SQLStatement(
+      "DELETE FROM change_marks WHERE id BETWEEN $1 AND $2")
+    static let deleteAllMarks = SQLStatement("DELETE FROM change_marks WHERE id > 0")
+    static let marks = SQLStatement(
+      "SELECT id, epoch, touched FROM change_marks WHERE id > $1 ORDER BY id LIMIT $2")
+    static let pending = SQLStatement("SELECT count(*), min(id) FROM change_marks")
+  }
+
+  /// Runs a mutation; where a change log is in force, what it changed is in the log when it
+  /// returns. Throws `unknownOutcome` when it is committed and not in the log.
+  func write<T: Sendable>(
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
+  ) async throws -> T {
+    guard try await isLogging() else {
+      guard driver.dialect == .postgres else {
+        return try await driver.write(cost: cost, body)
+      }
+      // Another gateway may have switched the log on: the transaction itself has to know.
+      return try await logged(cost: cost, body, isSure: false)
+    }
+    return try await logged(cost: cost, body, isSure: true)
+  }
+
+  private func logged<T: Sendable>(
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T, isSure: Bool
+  ) async throws -> T {
+    let epoch = Int64(self.epoch ?? 0)
+    let state = changeLog
+    let (result, ticket) = try await driver.write(cost: cost) { session in
+      if !isSure {
+        let id = try await session.query(SQL.logID, []).first?.bytes(0) ?? []
+        guard !id.isEmpty else { return (try await body(session), ChangeTicket?.none) }
+        state.id = id
+      }
+      let memo = session.memo
+      memo.changeEpoch = epoch
+      let before = memo.content.changeCount
+      let result = try await body(RecordingSession(session))
+      guard memo.content.changeCount > before else { return (result, nil) }
+      return (result, memo.ticketOfTransaction())
+    }
+    if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }
+    return result
+  }
+
+  private func isLogging() async throws -> Bool {
+    if let id = changeLog.id { return !id.isEmpty }
+    let id = try await changeLogID()
+    changeLog.id = id
+    return !id.isEmpty
+  }
+
+  // MARK: The log in force
+
+  /// Names the change log in force; empty when there is none.
+  public func changeLogID() async throws -> [UInt8] {
+    try await driver.read { session in
+      try await session.query(SQL.logID, []).first?.bytes(0) ?? []
+    }
+  }
+
+  /// Puts a change log in force, or none (empty): from now on mutations are marked, and numbered.
+  /// Marks of a log before it are forgotten.
+  public func setChangeLogID(_ id: [UInt8]) async throws {
+    let isShared = driver.dialect == .postgres
+    try await driver.write(cost: 512) { session in
+      // Waits for transactions that have read that there is no log and are not committed yet.
+      if isShared { try await session.define("LOCK TABLE settings IN ACCESS EXCLUSIVE MODE") }
+      try await session.run(SQL.setLogID, [.bytes(id)])
+      try await session.run(SQL.deleteAllMarks, [])
+    }
+    changeLog.id = id
+  }
+
+  /// Has `sink` take changes to the log from now on; nil has nobody do so: changes stay marked.
+  public func setChangeSink(_ sink: (any ChangeSink)?) {
+    changeLog.sink = sink
+  }
+
+  /// A number that every transaction has passed which was numbered before: those below it are
+  /// committed, or given up for good, when it returns.
+  public func changeBarrier() async throws -> Int64 {
+    let isShared = driver.dialect == .postgres
+    return try await driver.write(cost: 128) { session in
+      // Waits for those that were numbered and are not committed yet.
+      if isShared {
+        try await session.define("LOCK TABLE change_marks IN SHARE ROW EXCLUSIVE MODE")
+      }
+      let now = try await session.now().milliseconds
+      let rows = try await session.query(SQL.mark, [.int(now), .bytes([])])
+      guard let number = try rows.first?.int(0) else {
+        throw MetadataError.unavailable("a mark without a number")
+      }
+      try await session.run(SQL.deleteMarks, [.int(number), .int(number)])
+      return number
+    }
+  }
+
+  // MARK: Marks
+
+  /// How many transactions are marked as not known to be in the log.
+  public func pendingChanges() async throws -> Int64 {
+    try await driver.read { session in
+      try await session.query(SQL.pending, []).first?.int(0) ?? 0
+    }
+  }
+
+  /// Marks behind a number, in order.
+  public func changeMarks(after number: Int64, limit: Int) async throws -> [ChangeMark] {
+    try await driver.read { session in
+      try await Self.changeMarks(after: number, limit: limit, session)
+    }
+  }
+
+  static func changeMarks(
+    after number: Int64, limit: Int, _ session: any SQLSession
+  ) async throws -> [ChangeMark] {
+    try await session.query(SQL.marks, [.int(number), .int(Int64(max(limit, 0)))]).map { row in
+      ChangeMark(
+        number: try row.int(0), epoch: try row.int(1), rows: try Self.touched(try row.bytes(2)))
+    }
+  }
+
+  private static func touched(_ bytes: [UInt8]) throws -> [RowChange] {
+    var reader = ByteReader(bytes)
+    var rows: [RowChange] = []
+    do throws(FormatError) {
+      while !reader.isAtEnd {
+        let table = try reader.readInteger(UInt8.self)
+        rows.append(
+          RowChange(table: table, isDelete: true, values: try RowCodec.read(from: &reader)))
+      }
+    } catch {
+      throw MetadataError.unavailable("a mark of changes: \(error.message)")
+    }
+    return rows
+  }
+
+  /// Forgets the marks of transactions that are in the log: ranges of numbers that contain no
+  /// others.
+  public func forgetMarks(_ ranges: [ClosedRange<Int64>]) async throws {
+    guard !ranges.isEmpty else { return }
+    _ = try await driver.write(cost: 64 * ranges.count) { session in
+      for range in ranges {
+        try await session.run(SQL.deleteMarks, [.int(range.lowerBound), .int(range.upperBound)])
+      }
+    }
+  }
+
+  /// Takes the rows of old marks to the log as they are now, under a new number, and forgets the
+  /// marks: for what a process left behind that ended, or could not log in time.
+  public func relog(_ marks: [ChangeMark]) async throws {
+    guard !marks.isEmpty else { return }
+    let isShared = driver.dialect == .postgres
+    let state = changeLog
+    let epoch = Int64(self.epoch ?? 0)
+    let ticket = try await driver.write(cost: 4096) { session in
+      // No transaction may be between its number and its commit: it would be overtaken.
+      if isShared {
+        try await session.define("LOCK TABLE change_marks IN SHARE ROW EXCLUSIVE MODE")
+      }
+      session.memo.changeEpoch = epoch
+      var done: Set<RowChange> = []
+      for row in marks.flatMap(\.rows) where done.insert(row).inserted {
+        guard let table = LoggedTable.numbered(row.table) else { continue }
+        let found = try await session.query(RowStatements.of(table).select, row.values)
+        if found.count > 0 {
+          session.memo.note(RowChange(table: row.table, isDelete: false, values: found.values))
+        } else {
+          session.memo.note(row)
+        }
+      }
+      for mark in marks {
+        try await session.run(SQL.deleteMarks, [.int(mark.number), .int(mark.number)])
+      }
+      return done.isEmpty ? nil : session.memo.ticketOfTransaction()
+    }
+    if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }
+  }
+}

@@ -1,0 +1,48 @@
+import Base
+
+extension TransactionMemo {
+  /// How far a mark is dated back: further than a transaction's clock runs between its first
+  /// statement and its end, so that a mark is never younger than what its transaction made.
+  static let markMargin: Int64 = 60_000
+
+  private static let insertMark = SQLStatement(
+    "INSERT INTO change_marks(epoch, created_ms, touched) VALUES($1, $2, $3) RETURNING id")
+
+  /// Notes a row that was changed.
+  func note(_ change: RowChange) {
+    if changes.count > content.changeCount {
+      changes.removeLast(changes.count - content.changeCount)
+    }
+    changes.append(change)
+    content.changeCount += 1
+  }
+
+  /// What resolves to the record of this transaction.
+  func ticketOfTransaction() -> ChangeTicket {
+    if let ticket { return ticket }
+    let made = ChangeTicket()
+    ticket = made
+    return made
+  }
+
+  /// Marks the changes in the database, which numbers them, and hands their record out.
+  func flushChanges(to session: any SQLSession) async throws {
+    let gathered = Array(changes.prefix(content.changeCount))
+    let ticket = ticket
+    (changes, self.ticket) = ([], nil)
+    guard !gathered.isEmpty else { return }
+    var touched = ByteWriter(capacity: 64 * gathered.count)
+    for change in gathered {
+      guard let table = LoggedTable.numbered(change.table) else { continue }
+      touched.write(change.table)
+      RowCodec.write(Array(change.values.prefix(table.keyCount)), to: &touched)
+    }
+    let created = try await session.now().milliseconds &- Self.markMargin
+    let rows = try await session.query(
+      Self.insertMark, [.int(changeEpoch), .int(created), .bytes(touched.bytes)])
+    guard let number = try rows.first?.int(0) else {
+      throw MetadataError.unavailable("a mark without a number")
+    }
+    ticket?.resolve(ChangeRecord(number: number, changes: gathered))
+  }
+}

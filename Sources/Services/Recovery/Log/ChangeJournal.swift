@@ -1,0 +1,309 @@
+import Base
+import ChunkStore
+import Erasure
+public import Metadata
+import ObjectEngine
+import Runtime
+import Sealing
+import Synchronization
+import Telemetry
+
+/// How the change log fares, for an operator.
+public struct ChangeLogStatus: Hashable, Sendable {
+  /// Whether changes go to a log.
+  public var isOn = false
+  /// Stores that each piece should go to.
+  public var wantedCopies = 0
+  /// Stores that took the last piece; nil before the first.
+  public var lastCopies: Int?
+  /// Why the last piece did not go to as many stores as it should; nil when it did.
+  public var lastError: String?
+  /// Pieces written by this process.
+  public var pieces = 0
+  /// Transactions in them.
+  public var records = 0
+  /// Their bytes, of one copy.
+  public var bytes = 0
+  /// Groups that no store took: their callers were told that the outcome is unknown.
+  public var failedGroups = 0
+}
+
+/// Appends committed changes to the log in the stores before they are acknowledged.
+///
+/// While one group is being written, the changes that come meanwhile gather for the next: many
+/// commits share one piece and one sync of each store. There is no task of its own: the first
+/// caller writes for all, and hands the turn on.
+public final class ChangeJournal: ChangeSink {
+  private enum Step {
+    case lead
+    case done(Bool)
+  }
+
+  private struct Entry {
+    let record: ChangeRecord
+    let continuation: CheckedContinuation<Step, Never>?
+  }
+
+  private struct State {
+    var queue: [Entry] = []
+    /// Of numbers that are being written: who else waits for them.
+    var inFlight: [Int64: [CheckedContinuation<Step, Never>]] = [:]
+    var isBusy = false
+    /// Numbers that are in the log, newest last, for callers that come late.
+    var done: Set<Int64> = []
+    var doneOrder: [Int64] = []
+    /// Numbers whose marks are to be forgotten.
+    var unforgotten: [Int64] = []
+    var chosen: [StoreID] = []
+    var status = ChangeLogStatus()
+    var log: [UInt8] = []
+  }
+
+  /// Bytes of records that one group takes, about.
+  static let groupLength = 4 << 20
+  /// Numbers that are remembered for callers that come late.
+  private static let memory = 16_384
+
+  private let engine: ObjectEngine
+  private let logStores: LogStores
+  private let copies: Int
+  private let buffers = BufferPool(limit: 32 << 20, cacheLimit: 1 << 20)
+  private let random: any RandomSource
+  private let log: Log
+  private let state: Mutex<State>
+
+  init(
+    engine: ObjectEngine, stores: LogStores, logID: [UInt8], random: any RandomSource, log: Log
+  ) {
+    self.engine = engine
+    logStores = stores
+    let scheme = engine.configuration.scheme
+    copies = max(1, stores.configuration.logCopies ?? scheme.parity + 1)
+    self.random = random
+    self.log = log.named("change-log")
+    var state = State()
+    state.log = logID
+    state.status.isOn = true
+    state.status.wantedCopies = min(copies, stores.stores.all.count)
+    self.state = Mutex(state)
+  }
+
+  /// How it fares.
+  public var status: ChangeLogStatus { state.withLock { $0.status } }
+
+  /// Numbers that are waiting or being written.
+  var unfinished: Set<Int64> {
+    state.withLock { state in
+      Set(state.inFlight.keys).union(state.queue.map(\.record.number))
+    }
+  }
+
+  /// Begins another log: what is appended from now on belongs to it.
+  func begin(_ log: [UInt8]) {
+    state.withLock { $0.log = log }
+  }
+
+  /// Returns once the record is durable in at least one store of the log, and in all that should
+  /// have it as far as they take it. Throws `unknownOutcome` when none does.
+  public func append(_ record: ChangeRecord) async throws {
+    let (isDone, leads) = state.withLock { state in
+      if state.done.contains(record.number) { return (true, false) }
+      guard !state.isBusy else { return (false, false) }
+      state.isBusy = true
+      state.queue.append(Entry(record: record, continuation: nil))
+      return (false, true)
+    }
+    if isDone { return }
+    let step = leads ? .lead : await wait(for: record)
+    let isLogged =
+      switch step {
+      case .lead: await lead()
+      case .done(let isLogged): isLogged
+      }
+    guard isLogged else { throw MetadataError.unknownOutcome }
+  }
+
+  private func wait(for record: ChangeRecord) async -> Step {
+    await withCheckedContinuation { (continuation: CheckedContinuation<Step, Never>) in
+      let step: Step? = state.withLock { state in
+        if state.done.contains(record.number) { return .done(true) }
+        if state.inFlight[record.number] != nil {
+          state.inFlight[record.number]?.append(continuation)
+          return nil
+        }
+        state.queue.append(Entry(record: record, continuation: continuation))
+        guard !state.isBusy else { return nil }
+        state.isBusy = true
+        return .lead
+      }
+      if let step { continuation.resume(returning: step) }
+    }
+  }
+
+  /// Writes one group, of which the caller's record is the first; whether it is in the log.
+  private func lead() async -> Bool {
+    let (records, waiting, logID) = state.withLock { state in
+      var records: [ChangeRecord] = []
+      var waiting: [CheckedContinuation<Step, Never>] = []
+      var length = 0
+      var taken = 0
+      var numbers: Set<Int64> = []
+      for entry in state.queue {
+        if taken > 0, length >= Self.groupLength { break }
+        taken += 1
+        if let continuation = entry.continuation, taken > 1 { waiting.append(continuation) }
+        guard numbers.insert(entry.record.number).inserted else { continue }
+        records.append(entry.record)
+        length += 256 * entry.record.changes.count
+        state.inFlight[entry.record.number] = []
+      }
+      state.queue.removeFirst(taken)
+      return (records, waiting, state.log)
+    }
+    let isLogged = await write(records, logID)
+    let (next, others) = state.withLock { state in
+      var others: [CheckedContinuation<Step, Never>] = []
+      for record in records {
+        others += state.inFlight.removeValue(forKey: record.number) ?? []
+        if isLogged { Self.remember(record.number, &state) }
+      }
+      if !isLogged { state.status.failedGroups += 1 }
+      state.isBusy = !state.queue.isEmpty
+      return (state.queue.first?.continuation, others)
+    }
+    next?.resume(returning: .lead)
+    for continuation in waiting + others { continuation.resume(returning: .done(isLogged)) }
+    return isLogged
+  }
+
+  private static func remember(_ number: Int64, _ state: inout State) {
+    state.unforgotten.append(number)
+    state.done.insert(number)
+    state.doneOrder.append(number)
+    if state.doneOrder.count > 2 * memory {
+      for old in state.doneOrder.prefix(memory) { state.done.remove(old) }
+      state.doneOrder.removeFirst(memory)
+    }
+  }
+
+  /// Ranges of numbers that came into the log since the last call.
+  func takeLogged() -> [ClosedRange<Int64>] {
+    let numbers = state.withLock { state in
+      defer { state.unforgotten = [] }
+      return state.unforgotten.sorted()
+    }
+    var ranges: [ClosedRange<Int64>] = []
+    for number in numbers {
+      if let last = ranges.last, number - last.upperBound <= 1 {
+        ranges[ranges.count - 1] = last.lowerBound...number
+      } else {
+        ranges.append(number...number)
+      }
+    }
+    return ranges
+  }
+
+  // MARK: Writing
+
+  /// Writes a group to as many stores as it should go to; whether one has it.
+  private func write(_ records: [ChangeRecord], _ logID: [UInt8]) async -> Bool {
+    let last = records.reduce(0) { max($0, $1.number) }
+    guard last > 0, last <= SystemExtentID.maximumNumber else { return false }
+    let chunks: [SealedChunk]
+    do {
+      chunks = try await withTaskExecutorPreference(engine.pool) {
+        try await seal(records, logID, last: last)
+      }
+    } catch {
+      log.error("changes could not be sealed", [("error", "\(error)")])
+      return false
+    }
+    CrashPoint.reach(.logSealed)
+    let preferred = state.withLock { $0.chosen }
+    var candidates = logStores.ranked(preferring: preferred, key: chunks[0].header.id.extent)[...]
+    var taken: [StoreID] = []
+    var failure: String?
+    while taken.count < copies, !candidates.isEmpty {
+      let round = candidates.prefix(copies - taken.count)
+      candidates = candidates.dropFirst(round.count)
+      for (store, error) in await put(chunks, to: Array(round)) {
+        guard let error else {
+          taken.append(store)
+          continue
+        }
+        failure = "\(error)"
+        engine.stores.note(error, of: store)
+        log.warning(
+          "a store does not take the change log", [("store", "\(store)"), ("error", "\(error)")])
+      }
+    }
+    CrashPoint.reach(.logWritten)
+    note(taken, failure, chunks, records: records.count)
+    return !taken.isEmpty
+  }
+
+  @concurrent
+  private func seal(
+    _ records: [ChangeRecord], _ logID: [UInt8], last: Int64
+  ) async throws -> [SealedChunk] {
+    let pieces = LogPiece.pieces(
+      of: records.sorted { $0.number < $1.number }, log: logID, group: random.next(),
+      limit: ObjectEngine.maximumSealedLength)
+    var chunks: [SealedChunk] = []
+    for piece in pieces {
+      let id = SystemExtentID.changeLog(last: last)
+        .id(random: UInt32(truncatingIfNeeded: random.next()))
+      let bytes = piece.encoded
+      var descriptor = ExtentDescriptor(
+        kind: .changeLog, bucketID: 0, bucketName: "", key: logID, tenantID: 0, ownerID: 0,
+        sequence: Int(last), lastModified: engine.clock.now, byteCount: bytes.count)
+      descriptor.partNumber = piece.fragment
+      chunks.append(
+        try await engine.seal(bytes, as: id, descriptor, buffers: buffers))
+    }
+    return chunks
+  }
+
+  /// Writes the same chunks to several stores at once; an error for each that did not take them.
+  private func put(
+    _ chunks: [SealedChunk], to targets: [StoreID]
+  ) async -> [(StoreID, ChunkStoreError?)] {
+    let engine = engine
+    return await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
+      for target in targets {
+        group.addTask(executorPreference: engine.pool) {
+          guard let store = engine.stores[target] else {
+            return (target, .offline("unknown store"))
+          }
+          do throws(ChunkStoreError) {
+            for chunk in chunks {
+              try await store.putSmall(
+                chunk.header, data: chunk.data, range: chunk.range, trailer: chunk.trailer)
+            }
+            return (target, nil)
+          } catch {
+            return (target, error)
+          }
+        }
+      }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+  }
+
+  private func note(
+    _ taken: [StoreID], _ failure: String?, _ chunks: [SealedChunk], records: Int
+  ) {
+    let wanted = min(copies, engine.stores.all.count)
+    state.withLock { state in
+      state.chosen = taken
+      state.status.wantedCopies = wanted
+      state.status.lastCopies = taken.count
+      state.status.lastError =
+        taken.count < wanted ? failure ?? "too few stores take the log" : nil
+      guard !taken.isEmpty else { return }
+      state.status.pieces += chunks.count
+      state.status.records += records
+      state.status.bytes += chunks.reduce(0) { $0 + $1.range.count }
+    }
+  }
+}

@@ -1,0 +1,247 @@
+import Base
+public import Metadata
+public import ObjectEngine
+public import Runtime
+import Synchronization
+public import Telemetry
+
+/// Keeps the metadata in the stores: snapshots, a log of changes, the wrapped keys; and what an
+/// operator does with it.
+///
+/// `start` comes before the first request; `stepLog` is called about every second, in every
+/// process; `stepSnapshots` in one process of the installation at a time. Usable from any task.
+public final class MetadataRecovery: Sendable {
+  private struct State {
+    var journal: ChangeJournal?
+    var isRequested = false
+    var hasListed = false
+    var highestNumber: UInt32 = 0
+    /// What the journal had written when the last snapshot was made.
+    var piecesBefore = 0
+    var bytesBefore = 0
+    var lastError: String?
+    var keyCopies = 0
+    /// Marks that were there at the last look, to see which of them stay.
+    var seenMarks: Set<Int64> = []
+    var nextMarkLook: Timestamp = Timestamp(milliseconds: 0)
+    var nextKeyLook: Timestamp = Timestamp(milliseconds: 0)
+    var isReconciling = false
+  }
+
+  /// How it is done.
+  public let configuration: RecoveryConfiguration
+  let engine: ObjectEngine
+  let metadata: SQLMetadataStore
+  let log: Log
+  private let random: any RandomSource
+  private let state = Mutex(State())
+
+  /// Keeps the metadata of `engine`, which is in `metadata`.
+  public init(
+    engine: ObjectEngine, metadata: SQLMetadataStore, configuration: RecoveryConfiguration,
+    random: any RandomSource, log: Log
+  ) {
+    self.engine = engine
+    self.metadata = metadata
+    self.configuration = configuration
+    self.random = random
+    self.log = log.named("recovery")
+  }
+
+  private var logStores: LogStores {
+    LogStores(stores: engine.stores, configuration: configuration)
+  }
+
+  // MARK: The log
+
+  /// Puts the wrapped keys into the stores and the change log in force, or out of it; takes to the
+  /// log what a process before left.
+  public func start() async throws {
+    try await publishKeys()
+    let isOn =
+      switch configuration.changeLog {
+      case .on: true
+      case .off: false
+      case .automatic: logStores.bringSomething
+      }
+    var id = try await metadata.changeLogID()
+    guard isOn else {
+      metadata.setChangeSink(nil)
+      if !id.isEmpty { try await metadata.setChangeLogID([]) }
+      return
+    }
+    if id.isEmpty {
+      id = random.bytes(16)
+      try await metadata.setChangeLogID(id)
+    }
+    let journal = ChangeJournal(
+      engine: engine, stores: logStores, logID: id, random: random, log: log)
+    state.withLock { $0.journal = journal }
+    metadata.setChangeSink(journal)
+    do {
+      try await relogAll()
+    } catch {
+      // They stay marked, and are tried again every half minute.
+      log.warning("changes of a process before are not in the log", [("error", "\(error)")])
+    }
+  }
+
+  /// Ends the log's part in commits, for a process that ends.
+  public func stop() async {
+    guard let journal = state.withLock({ $0.journal }) else { return }
+    try? await metadata.forgetMarks(journal.takeLogged())
+  }
+
+  private func relogAll() async throws {
+    var after: Int64 = 0
+    while true {
+      let marks = try await metadata.changeMarks(after: after, limit: 64)
+      guard let last = marks.last else { return }
+      try await metadata.relog(marks)
+      after = last.number
+      // What is logged anew has marks of its own, behind all of these.
+      if marks.count < 64 { return }
+    }
+  }
+
+  /// Forgets the marks of what is in the log, and logs what stayed behind: a bounded piece of work.
+  /// Returns after how long it is to be called again.
+  public func stepLog() async throws -> Duration {
+    let now = engine.clock.now
+    if state.withLock({ $0.nextKeyLook }) <= now {
+      try await publishKeys()
+      state.withLock { $0.nextKeyLook = now.advanced(byMilliseconds: 60_000) }
+    }
+    guard let journal = state.withLock({ $0.journal }) else { return .seconds(10) }
+    try await metadata.forgetMarks(journal.takeLogged())
+    if state.withLock({ $0.nextMarkLook }) <= now {
+      let marks = try await metadata.changeMarks(after: 0, limit: 256)
+      let unfinished = journal.unfinished
+      let seen = state.withLock { state in
+        defer { state.seenMarks = Set(marks.map(\.number)) }
+        state.nextMarkLook = now.advanced(byMilliseconds: 30_000)
+        return state.seenMarks
+      }
+      let stale = marks.filter { seen.contains($0.number) && !unfinished.contains($0.number) }
+      try await metadata.relog(Array(stale.prefix(64)))
+    }
+    return .seconds(1)
+  }
+
+  /// Puts the keys into every store that has not got them as they are now. Returns how many stores
+  /// have them. After a rotation of the master key this must come to enough stores before the old
+  /// key is let go.
+  @discardableResult
+  public func publishKeys() async throws -> Int {
+    let count = try await withTaskExecutorPreference(engine.pool) {
+      try await KeyPublisher(engine: engine, metadata: metadata).publish()
+    }
+    let all = engine.stores.all.count
+    let before = state.withLock { state in
+      defer { state.keyCopies = count }
+      return state.keyCopies
+    }
+    if count < all, count != before {
+      log.warning(
+        "not every store has the wrapped keys", [("stores", "\(count)"), ("of", "\(all)")])
+    }
+    return count
+  }
+
+  // MARK: Snapshots
+
+  /// Has the next `stepSnapshots` make a snapshot.
+  public func requestSnapshot() { state.withLock { $0.isRequested = true } }
+
+  /// Makes a snapshot when one is due, and removes what it makes needless. Returns after how long
+  /// it is to be called again.
+  public func stepSnapshots() async throws -> Duration {
+    guard try await isDue() else { return .seconds(10) }
+    _ = try await makeSnapshot()
+    return .seconds(10)
+  }
+
+  private func isDue() async throws -> Bool {
+    let (journal, isRequested, pieces, bytes) = state.withLock { state in
+      (state.journal, state.isRequested, state.piecesBefore, state.bytesBefore)
+    }
+    if isRequested { return true }
+    let snapshots = try await metadata.snapshots()
+    guard let last = snapshots.last(where: \.isComplete) else { return true }
+    let logID = try await metadata.changeLogID()
+    if last.log != logID, !logID.isEmpty { return true }
+    if let status = journal?.status,
+      status.pieces - pieces >= configuration.maximumLogPieces
+        || status.bytes - bytes >= configuration.maximumLogBytes
+    {
+      return true
+    }
+    let age = engine.clock.now.milliseconds - last.started.milliseconds
+    return Duration.milliseconds(age) >= configuration.snapshotInterval
+  }
+
+  /// Makes a snapshot now; returns it when all of it is durable.
+  public func makeSnapshot() async throws -> StoredSnapshot {
+    if !state.withLock({ $0.hasListed }) {
+      // A database that was restored may not know the numbers that the stores know.
+      let inventory = await withTaskExecutorPreference(engine.pool) {
+        await StoreInventory.take(engine.stores.all)
+      }
+      state.withLock { state in
+        state.hasListed = true
+        state.highestNumber = inventory.snapshots.keys.max() ?? 0
+      }
+    }
+    let maker = SnapshotMaker(
+      engine: engine, metadata: metadata, configuration: configuration, random: random, log: log)
+    let (status, minimum) = state.withLock { state in
+      state.isRequested = false
+      return (state.journal?.status, state.highestNumber)
+    }
+    do {
+      let made = try await maker.make(
+        log: try await metadata.changeLogID(), minimum: minimum)
+      state.withLock { state in
+        state.lastError = nil
+        state.piecesBefore = status?.pieces ?? 0
+        state.bytesBefore = status?.bytes ?? 0
+      }
+      try await maker.removeOld()
+      try await LogTrimmer(engine: engine, metadata: metadata, configuration: configuration).trim()
+      return made
+    } catch {
+      state.withLock { $0.lastError = "\(error)" }
+      throw error
+    }
+  }
+
+  // MARK: For the operator
+
+  /// How well the metadata is kept.
+  public func status() async throws -> RecoveryStatus {
+    let (journal, copies, error) = state.withLock { ($0.journal, $0.keyCopies, $0.lastError) }
+    let snapshots = try await metadata.snapshots()
+    let logID = try await metadata.changeLogID()
+    return RecoveryStatus(
+      log: journal?.status ?? ChangeLogStatus(),
+      pendingChanges: try await metadata.pendingChanges(), snapshots: snapshots,
+      isLogInForce: !logID.isEmpty && snapshots.contains { $0.isComplete && $0.log == logID },
+      quarantined: try await metadata.quarantineCount(), keyCopies: copies,
+      lastSnapshotError: error)
+  }
+
+  /// Compares every chunk with the metadata (`Reconciler`). Throws `alreadyExists` while another
+  /// comparison runs.
+  public func reconcile(
+    progress: @escaping @Sendable (String) -> Void = { _ in }
+  ) async throws -> ReconcileReport {
+    let isFree = state.withLock { state in
+      defer { state.isReconciling = true }
+      return !state.isReconciling
+    }
+    guard isFree else { throw MetadataError.alreadyExists("reconciliation") }
+    defer { state.withLock { $0.isReconciling = false } }
+    return try await Reconciler(engine: engine, metadata: metadata, log: log)
+      .run(progress: progress)
+  }
+}

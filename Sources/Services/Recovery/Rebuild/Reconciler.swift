@@ -1,0 +1,232 @@
+import Base
+import ChunkStore
+import Erasure
+public import Metadata
+public import ObjectEngine
+import Runtime
+import Sealing
+public import Telemetry
+
+/// Compares every chunk in the stores with the metadata, and the metadata with the chunks.
+///
+/// A chunk that lies elsewhere than its row says, and is not where it should be, is found again;
+/// chunks that are gone are queued for repair; extents that nothing names go to quarantine. Nothing
+/// is deleted. It may run while requests are served, and again from the start after a failure.
+public struct Reconciler: Sendable {
+  /// The setting that holds the sweep while it is not a single zero (`SweepWorker.holdSetting`).
+  static let holdSetting = "hold_sweep"
+
+  let engine: ObjectEngine
+  let metadata: SQLMetadataStore
+  let log: Log
+
+  /// Reconciles the stores of `engine` with its metadata.
+  public init(engine: ObjectEngine, metadata: SQLMetadataStore, log: Log) {
+    self.engine = engine
+    self.metadata = metadata
+    self.log = log.named("reconcile")
+  }
+
+  /// Does all of it; with all stores in sight the hold on the sweep is lifted at the end.
+  public func run(
+    progress: @escaping @Sendable (String) -> Void = { _ in }
+  ) async throws -> ReconcileReport {
+    let isHeld = try await metadata.setting(Self.holdSetting) ?? [0] != [0]
+    let unswept = Set(try await metadata.unsweptEpochs())
+    var walk = Walk(
+      own: engine.writer.epoch, live: try await metadata.liveEpochs(),
+      // Unnamed chunks of a fenced writer are garbage, unless the metadata may have forgotten them.
+      garbage: isHeld ? [] : unswept)
+    for (index, store) in engine.stores.all.enumerated() {
+      progress("store \(index + 1) of \(engine.stores.all.count)")
+      do throws(ChunkStoreError) {
+        try await walkStore(store, &walk)
+      } catch {
+        if case .io(let reason) = error, reason.hasPrefix(Self.metadataFailure) {
+          throw MetadataError.unavailable(reason)
+        }
+        walk.report.absentStores += 1
+        log.warning(
+          "a store cannot be reconciled", [("store", "\(store.id)"), ("error", "\(error)")])
+      }
+    }
+    progress("looking for chunks that are gone")
+    try await findMissing(&walk)
+    if walk.report.isComplete, isHeld {
+      for epoch in unswept { try await metadata.markSwept(epoch: epoch) }
+      try await metadata.setSetting(Self.holdSetting, [0])
+    }
+    return walk.report
+  }
+
+  private static let metadataFailure = "metadata: "
+
+  private struct Walk {
+    let own: UInt64
+    let live: Set<UInt64>
+    let garbage: Set<UInt64>
+    var report = ReconcileReport()
+    var quarantined: Set<ExtentID> = []
+  }
+
+  // MARK: From the stores to the metadata
+
+  @concurrent
+  private func walkStore(
+    _ store: any ChunkStore, _ walk: inout Walk
+  ) async throws(ChunkStoreError) {
+    var position: ChunkListPosition?
+    repeat {
+      let page = try await store.list(from: position, limit: 512)
+      walk.report.chunks += page.chunks.count
+      let chunks = page.chunks.filter { !SystemExtentID.isReserved($0.extent) }
+      do {
+        try await compare(chunks, at: store, &walk)
+      } catch {
+        throw .io(Self.metadataFailure + "\(error)")
+      }
+      position = page.next
+    } while position != nil
+  }
+
+  private func compare(
+    _ chunks: [ChunkID], at store: any ChunkStore, _ walk: inout Walk
+  ) async throws {
+    let ids = Array(Set(chunks.map(\.extent)))
+    guard !ids.isEmpty else { return }
+    let rows = Dictionary(
+      try await metadata.extents(named: ids).map { ($0.id, $0) },
+      uniquingKeysWith: { first, _ in first })
+    let strange = ids.filter { rows[$0] == nil }
+    let named = try await metadata.named(among: strange)
+    for chunk in chunks {
+      let index = Int(chunk.index)
+      if let row = rows[chunk.extent] {
+        if index < row.stores.count, row.stores[index] != store.id {
+          if try await place(chunk, at: store, row) { walk.report.moved += 1 }
+        }
+        continue
+      }
+      let epoch = chunk.extent.epoch
+      // What a live writer has not committed yet is not named yet.
+      if epoch >= walk.own || walk.live.contains(epoch) || walk.garbage.contains(epoch) { continue }
+      if named.contains(chunk.extent), !walk.quarantined.contains(chunk.extent) {
+        // A tombstone, or in quarantine since an earlier run.
+        guard try await metadata.quarantined(chunk.extent) != nil else { continue }
+      }
+      if try await quarantine(chunk, at: store), walk.quarantined.insert(chunk.extent).inserted {
+        walk.report.quarantined += 1
+      }
+    }
+  }
+
+  /// Has the row of an extent name a chunk where it is, when it is the one that was written and not
+  /// where the row says; whether it did.
+  private func place(
+    _ chunk: ChunkID, at store: any ChunkStore, _ listed: Extent
+  ) async throws -> Bool {
+    let index = Int(chunk.index)
+    guard let row = try await metadata.extents(named: [listed.id]).first,
+      row.stores.indices.contains(index), row.stores[index] != store.id,
+      row.digests.indices.contains(index)
+    else { return false }
+    guard let owner = engine.stores[row.stores[index]] else {
+      return try await record(chunk, at: store, row)
+    }
+    do throws(ChunkStoreError) {
+      let there = try await owner.stat(chunk)
+      // Where both have it, the one that is not named costs space only.
+      if there.trailer.sha256 == row.digests[index] { return false }
+    } catch {
+      switch error {
+      case .missing, .corrupt: break
+      case .offline, .full, .fenced, .tooLarge, .io: return false
+      }
+    }
+    return try await record(chunk, at: store, row)
+  }
+
+  private func record(
+    _ chunk: ChunkID, at store: any ChunkStore, _ row: Extent
+  ) async throws -> Bool {
+    let index = Int(chunk.index)
+    guard let status = try? await store.stat(chunk),
+      status.trailer.sha256 == row.digests[index], (try? await store.verify(chunk)) != nil
+    else { return false }
+    var stores = row.stores
+    stores[index] = store.id
+    return try await metadata.finishRepair(
+      row.id, chunks: 1 << UInt32(index), stores: stores, generation: row.generation)
+  }
+
+  private func quarantine(_ chunk: ChunkID, at store: any ChunkStore) async throws -> Bool {
+    guard let status = try? await store.stat(chunk), status.header.scheme.total <= 32,
+      Int(chunk.index) < status.header.scheme.total
+    else { return false }
+    let scheme = status.header.scheme
+    var stores = [StoreID?](repeating: nil, count: scheme.total)
+    stores[Int(chunk.index)] = store.id
+    var item = QuarantinedExtent(
+      id: chunk.extent, kind: 0, bucket: "", key: [], version: "", partNumber: 0,
+      size: Int64(status.trailer.extentLength), modified: Timestamp(milliseconds: 0),
+      dataCount: scheme.data, parityCount: scheme.parity, stores: stores, found: engine.clock.now)
+    if let wrapped = try? WrappedExtentKey(status.trailer.wrappedKey),
+      let descriptor = try? engine.keys.openDescriptor(
+        status.trailer.descriptor, of: chunk.extent, wrappedKey: wrapped)
+    {
+      item.kind = descriptor.kind.rawValue
+      item.bucket = descriptor.bucketName
+      item.key = descriptor.key
+      item.version = descriptor.versionID ?? descriptor.uploadID ?? ""
+      item.partNumber = descriptor.partNumber ?? 0
+      item.size = Int64(descriptor.byteCount)
+      item.modified = descriptor.lastModified
+    }
+    return try await metadata.quarantine(item)
+  }
+
+  // MARK: From the metadata to the stores
+
+  /// Queues chunks that their stores do not have. Stores that do not answer say nothing.
+  private func findMissing(_ walk: inout Walk) async throws {
+    var after: ExtentID?
+    while true {
+      let page = try await metadata.extents(after: after, limit: 64)
+      guard let last = page.last else { return }
+      after = last.id
+      let found = await withTaskGroup(of: (Int, UInt32).self) { group in
+        for (position, extent) in page.enumerated() {
+          group.addTask(executorPreference: engine.pool) {
+            (position, await missing(of: extent))
+          }
+        }
+        return await group.reduce(into: [Int: UInt32]()) { $0[$1.0] = $1.1 }
+      }
+      walk.report.extents += page.count
+      for (position, bits) in found where bits != 0 {
+        walk.report.missing += bits.nonzeroBitCount
+        try await metadata.queueRepair(
+          page[position].id, chunks: bits, reason: "not found by a reconciliation")
+      }
+    }
+  }
+
+  private func missing(of extent: Extent) async -> UInt32 {
+    var bits: UInt32 = 0
+    for (index, id) in extent.stores.enumerated() where index < 32 {
+      guard let store = engine.stores[id], let number = UInt8(exactly: index) else { continue }
+      do throws(ChunkStoreError) {
+        let status = try await store.stat(ChunkID(extent: extent.id, index: number))
+        if index < extent.digests.count, status.trailer.sha256 != extent.digests[index] {
+          bits |= 1 << UInt32(index)
+        }
+      } catch {
+        switch error {
+        case .missing, .corrupt: bits |= 1 << UInt32(index)
+        case .offline, .full, .fenced, .tooLarge, .io: break
+        }
+      }
+    }
+    return bits
+  }
+}
