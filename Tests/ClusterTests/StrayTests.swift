@@ -45,6 +45,36 @@ struct StrayTests {
     await cluster.close()
   }
 
+  @Test("what the system keeps about itself does not hold a drain, and is not taken for a stray")
+  func systemChunks() async throws {
+    let cluster = try await TestCluster(seed: 10, servers: 7)
+    let gateway = try await cluster.gateway { $0.comparisonPeriod = .seconds(60) }
+    try await gateway.live(5)
+    let extent = try #require(await gateway.put("key"))
+    let server = try #require(cluster.server(of: extent.stores[0]))
+    let store = server.stores[0].inner
+    let own = ChunkID(extent: SystemExtentID.changeLog(last: 7).id(random: 1), index: 0)
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      let status = try await store.stat(ChunkID(extent: extent.id, index: 0))
+      let reader = try await store.openChunk(ChunkID(extent: extent.id, index: 0))
+      let buffer = AlignedBuffer(count: 64 << 10)
+      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
+      reader.close()
+      var header = status.header
+      header.id = own
+      try await store.putSmall(
+        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
+    }
+    try await gateway.live(120)
+    try await gateway.administration.drain(server.id)
+    try await gateway.live {
+      try await gateway.administration.servers().first { $0.record.id == server.id }?.isDrained
+        == true
+    }
+    #expect(try await server.chunks() == [own])
+    await cluster.close()
+  }
+
   @Test("a drain that is taken back leaves the server in use")
   func undo() async throws {
     let cluster = try await TestCluster(seed: 2, servers: 7)
