@@ -14,6 +14,8 @@ final class FakeServer: Sendable {
   let zone: String
   let stores: [ServerStore]
   let isUp = Mutex(true)
+  /// Whether it takes questions and never answers.
+  let isHung = Mutex(false)
   /// Who it says that it is.
   let claim: Mutex<ServerID>
 
@@ -42,6 +44,10 @@ final class FakeServer: Sendable {
 
   func health() async throws(ChunkStoreError) -> StorageServerHealth {
     try check()
+    if isHung.withLock({ $0 }) {
+      for await _ in AsyncStream<Void>.makeStream().stream {}
+      throw .offline("given up")
+    }
     var answers: [(id: StoreID, health: StoreHealth)] = []
     for store in stores { answers.append((store.id, await store.health())) }
     return StorageServerHealth(

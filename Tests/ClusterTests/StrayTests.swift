@@ -75,6 +75,34 @@ struct StrayTests {
     await cluster.close()
   }
 
+  @Test("a drain whose leader dies in the middle is ended by the next one")
+  func handover() async throws {
+    let cluster = try await TestCluster(seed: 11, servers: 8)
+    let (first, second) = (try await cluster.gateway(), try await cluster.gateway())
+    try await first.live(5)
+    try await second.beat()
+    try await first.putMany(200, size: 400)
+    let server = cluster.servers[2]
+    try await first.administration.drain(server.id)
+    let before = try await cluster.named()[server.stores[0].id] ?? 0
+    try await second.beat()
+    try await first.beat()
+    let worker = try #require(first.work.workers.first { $0.name == "rebalance" })
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      while worker.progress.itemsDone < before / 2 { _ = try await worker.step() }
+    }
+    // Copies that only the first knew of lie where no row names them.
+    #expect(try await cluster.differences().strays > 0)
+    try await second.live {
+      try await second.administration.servers().first { $0.record.id == server.id }?.isDrained
+        == true
+    }
+    #expect(try await server.chunks().isEmpty)
+    #expect(try await cluster.isTidy())
+    #expect(try await second.readsAll(200, size: 400))
+    await cluster.close()
+  }
+
   @Test("a drain that is taken back leaves the server in use")
   func undo() async throws {
     let cluster = try await TestCluster(seed: 2, servers: 7)
