@@ -14,6 +14,8 @@ final class FakeServer: Sendable {
   let zone: String
   let stores: [ServerStore]
   let isUp = Mutex(true)
+  /// Whether it takes questions and never answers.
+  let isHung = Mutex(false)
   /// Who it says that it is.
   let claim: Mutex<ServerID>
 
@@ -42,6 +44,10 @@ final class FakeServer: Sendable {
 
   func health() async throws(ChunkStoreError) -> StorageServerHealth {
     try check()
+    if isHung.withLock({ $0 }) {
+      for await _ in AsyncStream<Void>.makeStream().stream {}
+      throw .offline("given up")
+    }
     var answers: [(id: StoreID, health: StoreHealth)] = []
     for store in stores { answers.append((store.id, await store.health())) }
     return StorageServerHealth(
@@ -71,6 +77,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   /// Before each delete.
   let onDelete = Mutex<(@Sendable ([ChunkID]) throws(ChunkStoreError) -> Void)?>(nil)
   let isBroken = Mutex(false)
+  /// Chunks that were opened for reading.
+  let opened = Mutex(0)
 
   init(_ inner: LocalChunkStore) {
     id = inner.id
@@ -94,7 +102,9 @@ final class ServerStore: ChunkStore, EpochSweeping {
   }
 
   func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
-    try await local().openChunk(id)
+    let reader = try await local().openChunk(id)
+    opened.withLock { $0 += 1 }
+    return reader
   }
 
   func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {

@@ -86,6 +86,22 @@ struct StorageManagementTests {
     await cluster.close()
   }
 
+  @Test("a server that hangs does not hold up the others")
+  func hung() async throws {
+    let cluster = try await TestCluster(seed: 10, servers: 6)
+    let gateway = try await cluster.gateway { $0.heartbeatInterval = .seconds(2) }
+    let server = cluster.servers[4]
+    server.isHung.withLock { $0 = true }
+    try await gateway.run("membership")
+    #expect(gateway.engine.stores.state(of: server.stores[0].id) == .offline)
+    #expect(
+      gateway.work.workers[0].progress.detail == "5 of 6 storage servers answer")
+    server.isHung.withLock { $0 = false }
+    try await gateway.run("membership")
+    #expect(gateway.engine.stores.state(of: server.stores[0].id) == .active)
+    await cluster.close()
+  }
+
   @Test("a server that is added at run time gets new chunks, and its share of the old ones")
   func dynamicAddition() async throws {
     let cluster = try await TestCluster(seed: 5, servers: 7)

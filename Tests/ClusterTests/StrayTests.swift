@@ -45,6 +45,64 @@ struct StrayTests {
     await cluster.close()
   }
 
+  @Test("what the system keeps about itself does not hold a drain, and is not taken for a stray")
+  func systemChunks() async throws {
+    let cluster = try await TestCluster(seed: 10, servers: 7)
+    let gateway = try await cluster.gateway { $0.comparisonPeriod = .seconds(60) }
+    try await gateway.live(5)
+    let extent = try #require(await gateway.put("key"))
+    let server = try #require(cluster.server(of: extent.stores[0]))
+    let store = server.stores[0].inner
+    let own = ChunkID(extent: SystemExtentID.changeLog(last: 7).id(random: 1), index: 0)
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      let status = try await store.stat(ChunkID(extent: extent.id, index: 0))
+      let reader = try await store.openChunk(ChunkID(extent: extent.id, index: 0))
+      let buffer = AlignedBuffer(count: 64 << 10)
+      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
+      reader.close()
+      var header = status.header
+      header.id = own
+      try await store.putSmall(
+        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
+    }
+    try await gateway.live(120)
+    try await gateway.administration.drain(server.id)
+    try await gateway.live {
+      try await gateway.administration.servers().first { $0.record.id == server.id }?.isDrained
+        == true
+    }
+    #expect(try await server.chunks() == [own])
+    await cluster.close()
+  }
+
+  @Test("a drain whose leader dies in the middle is ended by the next one")
+  func handover() async throws {
+    let cluster = try await TestCluster(seed: 11, servers: 8)
+    let (first, second) = (try await cluster.gateway(), try await cluster.gateway())
+    try await first.live(5)
+    try await second.beat()
+    try await first.putMany(200, size: 400)
+    let server = cluster.servers[2]
+    try await first.administration.drain(server.id)
+    let before = try await cluster.named()[server.stores[0].id] ?? 0
+    try await second.beat()
+    try await first.beat()
+    let worker = try #require(first.work.workers.first { $0.name == "rebalance" })
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      while worker.progress.itemsDone < before / 2 { _ = try await worker.step() }
+    }
+    // Copies that only the first knew of lie where no row names them.
+    #expect(try await cluster.differences().strays > 0)
+    try await second.live {
+      try await second.administration.servers().first { $0.record.id == server.id }?.isDrained
+        == true
+    }
+    #expect(try await server.chunks().isEmpty)
+    #expect(try await cluster.isTidy())
+    #expect(try await second.readsAll(200, size: 400))
+    await cluster.close()
+  }
+
   @Test("a drain that is taken back leaves the server in use")
   func undo() async throws {
     let cluster = try await TestCluster(seed: 2, servers: 7)
@@ -111,6 +169,70 @@ struct StrayTests {
       return try await cluster.isTidy()
     }
     #expect(try await gateway.readsAll(10))
+    await cluster.close()
+  }
+
+  @Test("a store that comes back at once is compared with the rows: what it lost is queued")
+  func comparison() async throws {
+    let cluster = try await TestCluster(seed: 8, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await gateway.putMany(10)
+    let back = cluster.servers[1]
+    let chunks = try await back.chunks().sorted()
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      try await back.stores[0].inner.delete(Array(chunks.prefix(4)))
+    }
+    try await gateway.store.setStoreState(back.stores[0].id, .lost)
+    try await gateway.membership.refresh()
+    #expect(gateway.engine.stores.ring.node(back.stores[0].id)?.state == .inactive)
+    try await gateway.run("reconcile")
+    #expect(gateway.engine.stores.ring.node(back.stores[0].id)?.state == .active)
+    let queued = try await gateway.store.repairs(limit: 100)
+    #expect(Set(queued.map(\.extent.id)) == Set(chunks.prefix(4).map(\.extent)))
+    #expect(queued.allSatisfy { $0.chunks.nonzeroBitCount == 1 })
+    try await gateway.run("repair")
+    #expect(try await cluster.isTidy())
+    await cluster.close()
+  }
+
+  @Test(
+    "a good chunk is moved by reading it alone, a bad one out of its siblings",
+    arguments: [5000, 3_000_000])
+  func copying(size: Int) async throws {
+    let cluster = try await TestCluster(seed: 9, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(4, size: size)
+    let leaving = try #require(
+      await cluster.extents().first.flatMap { cluster.server(of: $0.stores[2]) })
+    let before = try await cluster.extents().count {
+      $0.stores.contains(leaving.stores[0].id)
+    }
+    for server in cluster.servers { server.stores[0].opened.withLock { $0 = 0 } }
+    try await gateway.administration.drain(leaving.id)
+    try await gateway.live {
+      try await cluster.named()[leaving.stores[0].id] == nil
+    }
+    for server in cluster.servers {
+      let opened = server.stores[0].opened.withLock { $0 }
+      #expect(opened == (server.id == leaving.id ? before : 0))
+    }
+    #expect(try await gateway.readsAll(4, size: size))
+    // One that is gone where it should be is made out of the others.
+    let second = try #require(
+      await cluster.extents().first.flatMap { cluster.server(of: $0.stores[0]) })
+    try await gateway.administration.undoDrain(leaving.id)
+    try await gateway.administration.drain(second.id)
+    let chunks = try await second.chunks().sorted()
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      try await second.stores[0].inner.delete(Array(chunks.prefix(1)))
+    }
+    try await gateway.live {
+      try await cluster.named()[second.stores[0].id] == nil
+    }
+    try await gateway.live { try await cluster.isTidy() }
+    #expect(try await gateway.readsAll(4, size: size))
     await cluster.close()
   }
 

@@ -46,10 +46,11 @@ public struct BackgroundWork: Sendable {
   /// Puts the workers of one of several gateways together, which share the stores in `membership`.
   ///
   /// What one process does for all is done by the one that holds the lease; `holder` names this
-  /// process among them and is used by no other. `sleeping` is what idle workers wait by.
+  /// process among them and is used by no other. `sleeping` is what idle workers wait by. What keeps
+  /// this process alive for the others runs on `urgentPool`, best one of its own of two threads.
   public init(
     engine: ObjectEngine, membership: ClusterMembership, holder: Int64, pool: ThreadPool,
-    sleeping: any Clock<Duration> = ContinuousClock(), log: Log
+    urgentPool: ThreadPool? = nil, sleeping: any Clock<Duration> = ContinuousClock(), log: Log
   ) {
     let configuration = membership.configuration
     let metadata = membership.metadata
@@ -71,7 +72,8 @@ public struct BackgroundWork: Sendable {
       TombstoneWorker(
         engine: engine, delay: configuration.deletionDelay, interval: .seconds(10),
         horizon: horizon, hasLeft: { membership.hasLeft($0) }, log: log),
-      SweepWorker(engine: engine, interval: configuration.sweepInterval, log: log),
+      SweepWorker(
+        engine: engine, interval: configuration.sweepInterval, isShared: true, log: log),
       LossWorker(engine: engine, membership: membership, log: log),
       RepairWorker(
         repairer: repairer, interval: configuration.repairInterval,
@@ -105,7 +107,8 @@ public struct BackgroundWork: Sendable {
       administration: ClusterAdministration(membership))
     workers = own + led.map { LedWorker($0, leadership: leadership) }
     supervisor = WorkerSupervisor(
-      workers: workers, clock: sleeping, wallClock: engine.clock, pool: pool, log: log)
+      workers: workers, clock: sleeping, wallClock: engine.clock, pool: pool,
+      urgentPool: urgentPool, log: log)
   }
 }
 

@@ -33,6 +33,8 @@ public protocol BackgroundWorker: Sendable {
   var dutyCycle: Double { get }
   /// How far it is.
   var progress: WorkerProgress { get }
+  /// Whether its steps must not wait for those of others: what keeps this process alive for them.
+  var isUrgent: Bool { get }
   /// The longest delay before a step is tried again that failed.
   var longestDelay: Duration { get }
   /// Does a bounded piece of work. After an error it is called again, after a growing delay.
@@ -47,6 +49,8 @@ public protocol BackgroundWorker: Sendable {
 extension BackgroundWorker {
   /// All of the time.
   public var dutyCycle: Double { 1 }
+  /// It may wait.
+  public var isUrgent: Bool { false }
   /// A minute.
   public var longestDelay: Duration { WorkerSupervisor.longestDelay }
   /// Nothing is remembered.

@@ -56,6 +56,7 @@ extension ExtentRepairer {
     var job = RepairJob(
       extent: extent, wanted: targets.keys.reduce(0) { $0 | 1 << UInt32($1) })
     job.targets = targets
+    job.isMove = true
     do {
       if let outcome = try await make(&job) { return (outcome, []) }
     } catch {

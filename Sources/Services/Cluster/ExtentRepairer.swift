@@ -118,7 +118,8 @@ public final class ExtentRepairer: Sendable {
       for index in job.targets.keys { bits |= 1 << UInt32(index) }
       let rebuild: ChunkRebuild
       do {
-        rebuild = try await engine.rebuild(job.extent, chunks: bits, excluding: excluding)
+        rebuild = try await engine.rebuild(
+          job.extent, chunks: bits, excluding: excluding, isCopy: job.isMove)
       } catch EngineError.corrupt {
         return .refused("the extent is beyond the bounds of the format")
       }
@@ -202,6 +203,8 @@ struct RepairJob {
   var targets: [Int: StoreID] = [:]
   /// Those that are durable at their target.
   var written: [Int: StoreID] = [:]
+  /// Whether the chunks are good where they are and are to lie elsewhere.
+  var isMove = false
   /// Why one of them could not be made.
   var obstacle: String?
 

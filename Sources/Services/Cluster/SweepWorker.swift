@@ -42,14 +42,19 @@ public final class SweepWorker: BackgroundWorker {
   public let name = "sweep"
   private let engine: ObjectEngine
   private let interval: Duration
+  /// Whether there are other processes, whose epochs may be later than this one's.
+  private let isShared: Bool
   private let log: Log
   private let walk = Mutex(Walk())
   private let count = ProgressCell()
 
   /// Sweeps the stores of `engine`, which must be all of the installation's, those that are away
-  /// included.
-  public init(engine: ObjectEngine, interval: Duration = .seconds(60), log: Log) {
+  /// included. `isShared` says that there are other processes that write.
+  public init(
+    engine: ObjectEngine, interval: Duration = .seconds(60), isShared: Bool = false, log: Log
+  ) {
     self.engine = engine
+    self.isShared = isShared
     self.interval = interval
     self.log = log.named("sweep")
   }
@@ -64,9 +69,10 @@ public final class SweepWorker: BackgroundWorker {
       count.add(0, detail: "held")
       return .idle(nextAfter: interval)
     }
-    // Never the live one, whatever the metadata says.
+    // Never a live one, whatever the metadata says.
     let own = engine.writer.epoch
-    let epochs = Set(try await metadata.unsweptEpochs().filter { $0 != own })
+    let fenced = try await metadata.unsweptEpochs()
+    let epochs = Set(fenced.filter { isShared ? $0 != own : $0 < own })
     var walk = walk.withLock { $0 }
     // A new epoch may have chunks in stores that were listed before it was fenced.
     if walk.epochs != epochs { walk = Walk(epochs: epochs) }

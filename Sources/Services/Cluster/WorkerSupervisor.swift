@@ -27,14 +27,17 @@ public final class WorkerSupervisor: Sendable {
   private let clock: any Clock<Duration>
   private let wallClock: any WallClock
   private let pool: ThreadPool
+  private let urgentPool: ThreadPool
   private let log: Log
   private let records: Mutex<[Record]>
 
-  /// Supervises `workers`, whose steps run on `pool`; waits by `clock`.
+  /// Supervises `workers`, whose steps run on `pool`, those of urgent ones on `urgentPool` if one is
+  /// given; waits by `clock`.
   public init(
     workers: [any BackgroundWorker], clock: any Clock<Duration> = ContinuousClock(),
-    wallClock: any WallClock, pool: ThreadPool, log: Log
+    wallClock: any WallClock, pool: ThreadPool, urgentPool: ThreadPool? = nil, log: Log
   ) {
+    self.urgentPool = urgentPool ?? pool
     self.workers = workers
     self.clock = clock
     self.wallClock = wallClock
@@ -57,7 +60,10 @@ public final class WorkerSupervisor: Sendable {
   public func run() async {
     await withTaskGroup(of: Void.self) { group in
       for index in workers.indices {
-        group.addTask(executorPreference: pool) { await self.drive(index) }
+        let isUrgent = workers[index].isUrgent
+        group.addTask(executorPreference: isUrgent ? urgentPool : pool) {
+          await self.drive(index)
+        }
       }
     }
   }

@@ -26,6 +26,8 @@ public final class ChunkRebuild: @unchecked Sendable {
   private let engine: ObjectEngine
   private let coder: StripeCoder
   private let order: [Int]
+  /// Whether the wanted chunks are themselves read where they can be.
+  private let isCopy: Bool
   private let blockStride: Int
   private let buffer: StripeBuffer
   private var digesters: [ChunkDigester]
@@ -36,8 +38,9 @@ public final class ChunkRebuild: @unchecked Sendable {
 
   fileprivate init(
     _ extent: Extent, _ geometry: ExtentGeometry, wanted: [Int], excluding: UInt32,
-    buffer: StripeBuffer, engine: ObjectEngine
+    isCopy: Bool, buffer: StripeBuffer, engine: ObjectEngine
   ) {
+    self.isCopy = isCopy
     self.extent = extent
     self.geometry = geometry
     self.wanted = wanted
@@ -72,6 +75,29 @@ public final class ChunkRebuild: @unchecked Sendable {
   /// their block of it.
   public func rebuild(stripe index: Int) async throws -> [(chunk: Int, range: Range<Int>)] {
     let stripe = geometry.stripe(index)
+    if try await !copy(stripe) { try await make(stripe) }
+    return zip(wanted, digesters).map { chunk, digester in
+      let start = chunk * blockStride
+      let range = start..<start + stripe.blockLength
+      unsafe memory.withBytes(range) { unsafe digester.append($0) }
+      memory.zero(range.upperBound..<start + ByteCount.roundUp(stripe.blockLength, to: 4096))
+      return (chunk, range)
+    }
+  }
+
+  /// Reads the wanted blocks themselves; false where that is not wanted or not possible.
+  private func copy(_ stripe: Stripe) async throws -> Bool {
+    guard isCopy else { return false }
+    for chunk in wanted {
+      try Task.checkCancellation()
+      guard await readBlock(chunk, stripe) else { return false }
+    }
+    for chunk in wanted { usedSources |= 1 << UInt32(chunk) }
+    return true
+  }
+
+  /// Makes the wanted blocks out of any k others.
+  private func make(_ stripe: Stripe) async throws {
     let k = geometry.scheme.data
     var have: [Int] = []
     for chunk in order where have.count < k {
@@ -81,13 +107,6 @@ public final class ChunkRebuild: @unchecked Sendable {
     guard have.count == k else { throw EngineError.unreadable(available: have.count, needed: k) }
     for chunk in have { usedSources |= 1 << UInt32(chunk) }
     try reconstruct(have.sorted(), stripe)
-    return zip(wanted, digesters).map { chunk, digester in
-      let start = chunk * blockStride
-      let range = start..<start + stripe.blockLength
-      unsafe memory.withBytes(range) { unsafe digester.append($0) }
-      memory.zero(range.upperBound..<start + ByteCount.roundUp(stripe.blockLength, to: 4096))
-      return (chunk, range)
-    }
   }
 
   /// The trailers of the wanted chunks, once all stripes were made: the same bytes as at first.
@@ -181,17 +200,18 @@ public final class ChunkRebuild: @unchecked Sendable {
 extension ObjectEngine {
   /// Begins to make chunks of an extent again; waits for memory of one stripe.
   ///
-  /// `excluding` are chunks that nothing is to be taken from. Throws `corrupt` when the row makes
+  /// `excluding` are chunks that nothing is to be taken from. With `isCopy` the chunks themselves are
+  /// read, as far as they are good: they are to lie elsewhere, not lost. Throws `corrupt` when the row makes
   /// no sense.
   public func rebuild(
-    _ extent: Extent, chunks: UInt32, excluding: UInt32 = 0
+    _ extent: Extent, chunks: UInt32, excluding: UInt32 = 0, isCopy: Bool = false
   ) async throws -> ChunkRebuild {
     let geometry = try Self.geometry(of: extent)
     guard geometry.chunkDataLength <= ChunkLimits.dataLength else { throw EngineError.corrupt }
     let wanted = (0..<geometry.scheme.total).filter { chunks & 1 << UInt32($0) != 0 }
     let count = ChunkRebuild.blockStride(geometry) * geometry.scheme.total
     return ChunkRebuild(
-      extent, geometry, wanted: wanted, excluding: excluding,
+      extent, geometry, wanted: wanted, excluding: excluding, isCopy: isCopy,
       buffer: try await buffers.stripe(count), engine: self)
   }
 

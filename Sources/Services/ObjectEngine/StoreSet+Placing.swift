@@ -4,7 +4,8 @@ public import Placement
 
 extension StoreSet {
   /// Which store takes which chunk of a new extent, by chunk index: distinct stores as far as
-  /// enough of them take writes, else doubled up; never more than `parity` chunks on one server.
+  /// enough of them take writes, else doubled up; never more than `parity` chunks on one server, as
+  /// far as the installation has enough servers for that.
   ///
   /// Throws `storesFull` or `tooFewStores` when even that is impossible.
   public func place(
@@ -17,7 +18,7 @@ extension StoreSet {
     let usable = view.ring.place(
       extent, count: view.ring.nodes.count, beside: [], avoiding: view.unwell)
     if usable.isEmpty, view.isAnyFull { throw .storesFull }
-    let perServer = max(1, scheme.parity)
+    let perServer = Self.serverLimit(scheme, view.ring)
     throw .tooFewStores(
       available: Set(usable.compactMap { view.ring.node($0)?.server }).count,
       needed: (scheme.total + perServer - 1) / perServer)
@@ -31,15 +32,24 @@ extension StoreSet {
     layOut(extent, scheme: scheme, ring: ring, avoiding: [])
   }
 
+  /// Chunks of an extent that a server may hold: as many as may be lost, more only where the
+  /// installation has too few servers, whether they are well or not.
+  private static func serverLimit(_ scheme: ErasureScheme, _ ring: PlacementRing) -> Int {
+    let servers = Set(ring.nodes.filter { $0.state == .active }.map(\.server)).count
+    let fewest = servers == 0 ? scheme.total : (scheme.total + servers - 1) / servers
+    return max(1, scheme.parity, fewest)
+  }
+
   private static func layOut(
     _ extent: ExtentID, scheme: ErasureScheme, ring: PlacementRing, avoiding: Set<StoreID>
   ) -> [StoreID]? {
-    let limit = max(1, scheme.parity)
     let ranked = ring.place(extent, count: scheme.total, beside: [], avoiding: avoiding)
     guard !ranked.isEmpty else { return nil }
-    if ranked.count == scheme.total, ring.spread(of: ranked).largestOnOneServer <= limit {
+    let usual = max(1, scheme.parity)
+    if ranked.count == scheme.total, ring.spread(of: ranked).largestOnOneServer <= usual {
       return ranked
     }
+    let limit = serverLimit(scheme, ring)
     // Too few servers: from the first store on, one after the other, as far as its server may.
     let all = ring.place(extent, count: ring.nodes.count, beside: [], avoiding: avoiding)
     var onServer: [String: Int] = [:]

@@ -19,8 +19,8 @@ enum MembershipRows {
     """)
   static let allServers = SQLStatement(
     """
-    SELECT id, address, zone, state, version, heartbeat_ms, joined_ms FROM storage_servers
-    ORDER BY id
+    SELECT id, address, zone, state, version, heartbeat_ms, joined_ms
+    FROM storage_servers ORDER BY id
     """)
   static let allStores = SQLStatement(
     """

@@ -73,6 +73,8 @@ public final class Leadership: Sendable {
 public final class LeadershipWorker: BackgroundWorker {
   /// `leadership`.
   public let name = "leadership"
+  /// It must not wait for steps that read from stores which hang.
+  public let isUrgent = true
   /// As soon as the database is back, this goes on.
   public let longestDelay: Duration = .seconds(2)
   private let leadership: Leadership

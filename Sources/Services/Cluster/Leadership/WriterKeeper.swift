@@ -22,6 +22,8 @@ public final class WriterKeeper: BackgroundWorker {
 
   /// `writer-lease`.
   public let name = "writer-lease"
+  /// It must not wait for steps that read from stores which hang.
+  public let isUrgent = true
   /// As soon as the database is back, this goes on.
   public let longestDelay: Duration = .seconds(2)
   private let engine: ObjectEngine

@@ -43,7 +43,8 @@ public struct StorageServerStatus: Hashable, Sendable {
   public var heartbeatAge: Duration
   /// Its stores, in order, those that left not included.
   public var stores: [Store]
-  /// Whether it is being emptied, and holds no chunk that any row names, nor will get one.
+  /// Whether it is being emptied, and was found to hold no chunk but what the system keeps about
+  /// itself, nor will get one.
   public var isDrained: Bool
 }
 
@@ -90,6 +91,7 @@ public struct ClusterAdministration: Sendable {
     guard let members = membership.members else { return [] }
     let status = try await rebalance()
     let sights = membership.state.withLock { $0.sights }
+    let empty = try await emptyStores(members)
     return members.servers.map { server in
       let sight = sights[server.id]
       let reported = Dictionary(
@@ -105,7 +107,7 @@ public struct ClusterAdministration: Sendable {
           capacity: capacity, used: health.map { Int64($0.used) } ?? max(0, capacity - free),
           free: free, chunks: health.map { Int64($0.chunkCount) } ?? record.chunkCount)
       }
-      let isEmpty = stores.allSatisfy { $0.chunks == 0 }
+      let isEmpty = stores.allSatisfy { empty.contains($0.record.id) }
       return StorageServerStatus(
         record: server, health: Self.health(of: server, records, sight),
         heartbeatAge: .milliseconds(
@@ -113,6 +115,17 @@ public struct ClusterAdministration: Sendable {
         stores: stores,
         isDrained: server.state == .draining && status.isBalanced && isEmpty)
     }
+  }
+
+  /// The stores of servers being drained that were found empty after all chunks had been moved.
+  private func emptyStores(_ members: Membership) async throws -> Set<StoreID> {
+    let draining = Set(members.servers.filter { $0.state == .draining }.map(\.id))
+    var result: Set<StoreID> = []
+    for store in members.stores where draining.contains(store.server) && store.state != .left {
+      let ring = try await metadata.setting(StrayWorker.emptySetting(store.id)) ?? []
+      if RingWalk.number(ring) ?? 0 >= members.ringVersion { result.insert(store.id) }
+    }
+    return result
   }
 
   private static func health(

@@ -9,6 +9,8 @@ public final class MembershipWorker: BackgroundWorker {
 
   /// `membership`.
   public let name = "membership"
+  /// It must not wait for steps that read from stores which hang.
+  public let isUrgent = true
   /// As soon as the database is back, this goes on.
   public let longestDelay: Duration = .seconds(2)
   private let membership: ClusterMembership

@@ -110,12 +110,12 @@ final class RingWalk: Sendable {
     state.withLock { [loaded] in $0 = loaded }
   }
 
-  private static func number(_ bytes: [UInt8]) -> Int64? {
+  static func number(_ bytes: [UInt8]) -> Int64? {
     guard bytes.count == 8 else { return nil }
     return Int64(bitPattern: bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
   }
 
-  private static func bytes(_ number: Int64) -> [UInt8] {
+  static func bytes(_ number: Int64) -> [UInt8] {
     stride(from: 56, through: 0, by: -8).map {
       UInt8(truncatingIfNeeded: number >> Int64($0))
     }

@@ -25,6 +25,9 @@ struct StoreComparison: Sendable {
     var garbage = 0
     /// Chunks that belong elsewhere: deleted once no read needs them here.
     var strays = 0
+    /// Chunks that stay, but those that hold what the system keeps about itself: they are of use
+    /// until they are written anew, in other stores.
+    var kept = 0
   }
 
   /// Whether nothing may be deleted: the metadata was restored from an older backup.
@@ -46,10 +49,13 @@ struct StoreComparison: Sendable {
       switch standings[chunk.extent] ?? .unknown {
       case .owned(let stores), .dead(let stores):
         let index = Int(chunk.index)
-        guard stores.indices.contains(index), stores[index] != store.id else { continue }
+        guard stores.indices.contains(index), stores[index] != store.id else {
+          outcome.kept += 1
+          continue
+        }
         strays.append(MovedChunk(chunk: chunk, formerStore: store.id))
       case .garbage: garbage.append(chunk)
-      case .unknown: continue
+      case .unknown: outcome.kept += SystemExtentID.isReserved(chunk.extent) ? 0 : 1
       }
     }
     if !garbage.isEmpty {

@@ -15,6 +15,10 @@ public final class StrayWorker: BackgroundWorker {
     /// The store that is walked along, and where.
     var store: StoreID?
     var position: ChunkListPosition?
+    /// Chunks seen in this walk that are to be there, or still wait to go.
+    var left = 0
+    /// The ring that all chunks had been moved for when the walk began.
+    var ring: Int64 = 0
     /// When stores were last walked along to their end, by the process's clock.
     var walked: [StoreID: Duration] = [:]
     var started: Duration?
@@ -61,10 +65,11 @@ public final class StrayWorker: BackgroundWorker {
       count.add(0, detail: "")
       return .idle(nextAfter: comparison.copies.count == 0 ? interval : .seconds(1))
     }
+    if state.withLock({ $0.store }) != chosen { try await begin(chosen) }
     let outcome: StoreComparison.Outcome
     do {
       outcome = try await comparison.examine(
-        store, from: state.withLock { $0.store == chosen ? $0.position : nil })
+        store, from: state.withLock { $0.position })
     } catch {
       let now = clock.now
       // The others get their turn first.
@@ -74,6 +79,8 @@ public final class StrayWorker: BackgroundWorker {
       }
       throw error
     }
+    state.withLock { $0.left += outcome.kept + outcome.strays }
+    if outcome.next == nil { try await noteEmpty(chosen) }
     let now = clock.now
     state.withLock { state in
       state.store = outcome.next == nil ? nil : chosen
@@ -82,6 +89,27 @@ public final class StrayWorker: BackgroundWorker {
     }
     count.add(outcome.garbage + outcome.strays, detail: "comparing")
     return .throttled
+  }
+
+  /// The setting that says for which ring a store was found empty, as a number of 8 bytes.
+  static func emptySetting(_ store: StoreID) -> String { "empty_store_\(store)" }
+
+  private func begin(_ store: StoreID) async throws {
+    let ring = try await RingWalk.finishedRing(RebalanceWorker.walkName, comparison.metadata)
+    state.withLock { state in
+      (state.store, state.position) = (store, nil)
+      (state.left, state.ring) = (0, ring)
+    }
+  }
+
+  /// The end of a walk along a store that is being emptied: nothing is left, if so.
+  private func noteEmpty(_ store: StoreID) async throws {
+    let stores = comparison.engine.stores
+    let (left, ring) = state.withLock { ($0.left, $0.ring) }
+    guard stores.ring.node(store)?.state == .draining, left == 0, ring >= stores.ringVersion
+    else { return }
+    try await comparison.metadata.setSetting(
+      Self.emptySetting(store), RingWalk.bytes(ring))
   }
 
   /// A store that is being emptied, every now and then; else the one not walked for the longest.
