@@ -32,7 +32,8 @@ def is_built():
             try:
                 done = subprocess.run(
                     [binary(), *command, *(["--data-dir", directory] * (command[0] != "admin"))],
-                    capture_output=True, text=True, timeout=10, env=clean_environment({"DATABASE_URL": "", "CLUSTER_SECRET": ""}))
+                    capture_output=True, text=True, timeout=10,
+                    env=clean_environment({"DATABASE_URL": "", "CLUSTER_SECRET": ""}))
             except subprocess.TimeoutExpired:
                 continue
             said = done.stdout + done.stderr
