@@ -112,7 +112,9 @@ def test_what_a_killed_gateway_left_is_cleaned_and_nothing_else(cluster, bucket)
     victim, other = cluster.gateways
     library = Library([other], bucket, "others").store()
     body = data.content("under way", 12 << 20)
+    earlier = all_chunks(cluster)
     stays = Upload(other, bucket, "stays", body, 6 << 20)
+    cluster.until(lambda: len(all_chunks(cluster) - earlier) >= 6, 20)
     before = all_chunks(cluster)
     lost = [Upload(victim, bucket, f"lost-{n}", body, 9 << 20) for n in range(3)]
     cluster.until(lambda: len(all_chunks(cluster) - before) >= 18, 20,
