@@ -26,6 +26,7 @@ def cluster(make_cluster):
 
 @pytest.fixture
 def bucket(cluster):
+    cluster.await_active(6)
     name = f"database-{random.randrange(1 << 40):x}"
     assert send(cluster.gateways[0], "PUT", f"/{name}").status == 200
     return name

@@ -95,6 +95,11 @@ class Upload:
             "PUT", gateway.presign("PUT", bucket, key),
             [("Host", gateway.host), ("Content-Length", str(len(body)))]) + body[:sent])
 
+    def trickle(self, count=1000):
+        """Sends a little: a client that rests for too long is given up."""
+        self.connection.sendall(self.rest[:count])
+        self.rest = self.rest[count:]
+
     def finish(self):
         try:
             self.connection.sendall(self.rest)
@@ -107,7 +112,9 @@ def test_what_a_killed_gateway_left_is_cleaned_and_nothing_else(cluster, bucket)
     victim, other = cluster.gateways
     library = Library([other], bucket, "others").store()
     body = data.content("under way", 12 << 20)
+    earlier = all_chunks(cluster)
     stays = Upload(other, bucket, "stays", body, 6 << 20)
+    cluster.until(lambda: len(all_chunks(cluster) - earlier) >= 6, 20)
     before = all_chunks(cluster)
     lost = [Upload(victim, bucket, f"lost-{n}", body, 9 << 20) for n in range(3)]
     cluster.until(lambda: len(all_chunks(cluster) - before) >= 18, 20,
@@ -116,8 +123,12 @@ def test_what_a_killed_gateway_left_is_cleaned_and_nothing_else(cluster, bucket)
     victim.kill()
     for upload in lost:
         upload.connection.close()
-    cluster.until(lambda: not left & all_chunks(cluster), 60,
-                  lambda: f"{len(left & all_chunks(cluster))} of {len(left)} are left")
+
+    def is_clean():
+        stays.trickle()
+        return not left & all_chunks(cluster)
+
+    cluster.until(is_clean, 60, lambda: f"{len(left & all_chunks(cluster))} of {len(left)} are left")
     answer = stays.finish()
     assert answer.status == 200, answer
     assert send(other, "GET", f"/{bucket}/stays").body == body

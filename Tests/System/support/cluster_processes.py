@@ -27,14 +27,17 @@ def clean_environment(more):
 def is_built():
     """Whether the executable has the processes of a cluster: it shows its help for what it lacks."""
     with tempfile.TemporaryDirectory() as directory:
-        for command in (["gateway"], ["storage-server"], ["cluster", "init"]):
+        commands = ["gateway"], ["storage-server"], ["cluster", "init"], ["admin", "servers", "list"]
+        for command in commands:
             try:
                 done = subprocess.run(
-                    [binary(), *command, "--data-dir", directory], capture_output=True, text=True,
-                    timeout=10, env=clean_environment({"DATABASE_URL": "", "CLUSTER_SECRET": ""}))
+                    [binary(), *command, *(["--data-dir", directory] * (command[0] != "admin"))],
+                    capture_output=True, text=True, timeout=10,
+                    env=clean_environment({"DATABASE_URL": "", "CLUSTER_SECRET": ""}))
             except subprocess.TimeoutExpired:
                 continue
-            if "s3storage serve" in done.stdout + done.stderr:
+            said = done.stdout + done.stderr
+            if "s3storage serve" in said or "unknown command" in said:
                 return False
     return True
 
