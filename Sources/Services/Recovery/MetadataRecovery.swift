@@ -217,6 +217,11 @@ public final class MetadataRecovery: Sendable {
 
   // MARK: For the operator
 
+  /// How the change log fares.
+  public var logStatus: ChangeLogStatus {
+    state.withLock { $0.journal }?.status ?? ChangeLogStatus()
+  }
+
   /// How well the metadata is kept.
   public func status() async throws -> RecoveryStatus {
     let (journal, copies, error) = state.withLock { ($0.journal, $0.keyCopies, $0.lastError) }
