@@ -1,4 +1,5 @@
 public import Base
+public import Recovery
 public import Runtime
 
 /// What the Admin API needs of the process that it runs in: one set of these is given to
@@ -14,6 +15,8 @@ public struct AdminProviders: Sendable {
   public var backups: (any BackupProviding)?
   /// The master key; nil when this process must not show it.
   public var masterKey: (any MasterKeyManaging)?
+  /// The metadata in the stores; nil when this process does not keep it there.
+  public var recovery: MetadataRecovery?
 
   /// Puts a set together.
   public init(

@@ -7,6 +7,7 @@ import Cluster
 import HTTPServer
 import MetadataSQLite
 import ObjectEngine
+import Recovery
 import Runtime
 import S3API
 
@@ -71,15 +72,15 @@ extension EmbeddedNode {
     try backups.removeLeftovers()
     let keeper = MasterKeyKeeper(
       master: keys.master, path: directory.masterKey, files: directory.files,
-      metadata: metadata.store, ring: keys.ring, pool: engine.pool, random: SystemRandom())
+      metadata: metadata.store, ring: keys.ring, pool: engine.pool, random: SystemRandom(),
+      publish: { [recovery] in try await recovery.publishKeys() })
     let reporting = BackgroundReporting(work: work)
+    var providers = AdminProviders(
+      installation: EmbeddedInstallation(
+        started: SystemWallClock().now, directory: directory, stores: stores.set.all.map(\.id)),
+      scrubbing: reporting, workers: reporting, backups: backups, masterKey: keeper)
+    providers.recovery = recovery
     return AdminService(
-      engine: engine, access: access,
-      providers: AdminProviders(
-        installation: EmbeddedInstallation(
-          started: SystemWallClock().now, directory: directory, stores: stores.set.all.map(\.id)),
-        scrubbing: reporting, workers: reporting,
-        backups: backups, masterKey: keeper),
-      random: SystemRandom(), log: log)
+      engine: engine, access: access, providers: providers, random: SystemRandom(), log: log)
   }
 }

@@ -9,6 +9,7 @@ import Metadata
 import MetadataSQLite
 import ObjectEngine
 import Placement
+import Recovery
 import Runtime
 import SQLite
 import Sealing
@@ -23,6 +24,7 @@ struct EmbeddedNode: Sendable {
   let keys: Keys
   let directory: DataDirectory
   let work: BackgroundWork
+  let recovery: MetadataRecovery
   let rootKeys: NewAccessKey?
   let draining = Draining()
   let log: Log
@@ -60,14 +62,18 @@ struct EmbeddedNode: Sendable {
       random: random, log: log)
     let access = AccessControl(
       metadata: metadata.store, keys: keys.ring, clock: clock, random: random)
+    let recovery = try await EmbeddedRecovery.start(
+      engine, metadata.store, directory, configuration, log: log)
     return EmbeddedNode(
       engine: engine, access: access, metadata: metadata, stores: stores, keys: keys,
-      directory: directory, work: backgroundWork(engine, configuration, log),
+      directory: directory, work: backgroundWork(engine, recovery, configuration, log),
+      recovery: recovery,
       rootKeys: try await rootKeys(access, configuration), log: log)
   }
 
   private static func backgroundWork(
-    _ engine: ObjectEngine, _ configuration: Configuration, _ log: Log
+    _ engine: ObjectEngine, _ recovery: MetadataRecovery, _ configuration: Configuration,
+    _ log: Log
   ) -> BackgroundWork {
     var settings = BackgroundConfiguration()
     settings.deletionDelay = .seconds(configuration.number("GC_DELAY_SECONDS"))
@@ -76,7 +82,9 @@ struct EmbeddedNode: Sendable {
     settings.cleanupInterval = .seconds(configuration.number("CLEANUP_SECONDS"))
     settings.sessionIdle = .seconds(configuration.number("UPLOAD_SESSION_SECONDS"))
     let pool = ThreadPool(name: "background", threadCount: 4)
-    return BackgroundWork(engine: engine, configuration: settings, pool: pool, log: log)
+    return BackgroundWork(
+      engine: engine, configuration: settings, others: RecoveryWorker.all(recovery), pool: pool,
+      log: log)
   }
 
   /// The setting that a restore of the metadata leaves for the next start.
@@ -132,6 +140,7 @@ struct EmbeddedNode: Sendable {
 
   /// Ends the writer and the stores once no request runs any more.
   func shutDown() async {
+    await recovery.stop()
     await stores.shutDown()
     await metadata.close()
   }

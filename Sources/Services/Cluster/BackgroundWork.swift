@@ -32,11 +32,11 @@ public struct BackgroundWork: Sendable {
   /// Makes lost chunks again.
   public let repairer: ExtentRepairer
 
-  /// Puts the workers of `engine` together; their steps run on `pool`, best one of their own, since
-  /// they may block it for long.
+  /// Puts the workers of `engine` together, `others` behind them; their steps run on `pool`, best
+  /// one of their own, since they may block it for long.
   public init(
     engine: ObjectEngine, configuration: BackgroundConfiguration = BackgroundConfiguration(),
-    pool: ThreadPool, log: Log
+    others: [any BackgroundWorker] = [], pool: ThreadPool, log: Log
   ) {
     repairer = ExtentRepairer(engine: engine, log: log)
     scrub = ScrubWorker(
@@ -55,6 +55,6 @@ public struct BackgroundWork: Sendable {
           log: log),
         UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
         IdleTrimmer(buffers: engine.buffers),
-      ], wallClock: engine.clock, pool: pool, log: log)
+      ] + others, wallClock: engine.clock, pool: pool, log: log)
   }
 }

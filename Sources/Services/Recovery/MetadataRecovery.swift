@@ -26,6 +26,7 @@ public final class MetadataRecovery: Sendable {
     var nextMarkLook: Timestamp = Timestamp(milliseconds: 0)
     var nextKeyLook: Timestamp = Timestamp(milliseconds: 0)
     var isReconciling = false
+    var isSnapshotting = false
   }
 
   /// How it is done.
@@ -166,6 +167,7 @@ public final class MetadataRecovery: Sendable {
       (state.journal, state.isRequested, state.piecesBefore, state.bytesBefore)
     }
     if isRequested { return true }
+    guard let interval = configuration.snapshotInterval else { return false }
     let snapshots = try await metadata.snapshots()
     guard let last = snapshots.last(where: \.isComplete) else { return true }
     let logID = try await metadata.changeLogID()
@@ -177,11 +179,18 @@ public final class MetadataRecovery: Sendable {
       return true
     }
     let age = engine.clock.now.milliseconds - last.started.milliseconds
-    return Duration.milliseconds(age) >= configuration.snapshotInterval
+    return Duration.milliseconds(age) >= interval
   }
 
-  /// Makes a snapshot now; returns it when all of it is durable.
+  /// Makes a snapshot now; returns it when all of it is durable. Throws `alreadyExists` while
+  /// another one is being made.
   public func makeSnapshot() async throws -> StoredSnapshot {
+    let isFree = state.withLock { state in
+      defer { state.isSnapshotting = true }
+      return !state.isSnapshotting
+    }
+    guard isFree else { throw MetadataError.alreadyExists("a snapshot that is being made") }
+    defer { state.withLock { $0.isSnapshotting = false } }
     if !state.withLock({ $0.hasListed }) {
       // A database that was restored may not know the numbers that the stores know.
       let inventory = await withTaskExecutorPreference(engine.pool) {

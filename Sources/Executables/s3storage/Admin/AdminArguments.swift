@@ -1,8 +1,11 @@
 /// The words and options behind `s3storage admin`.
 struct AdminArguments {
-  private static let flags: Set<String> = ["--json", "--admin", "--no-wait", "--force", "--help"]
+  private static let flags: Set<String> = [
+    "--json", "--admin", "--no-wait", "--force", "--help", "--replace",
+  ]
   private static let options: Set<String> = [
     "--endpoint", "--access-key", "--secret-key", "--email", "--expires", "--note", "--data-dir",
+    "--drives", "--master-key-file", "--bucket", "--key",
   ]
   private static let general: Set<String> = [
     "--endpoint", "--access-key", "--secret-key", "--json", "--help",

@@ -25,12 +25,15 @@ final class MasterKeyKeeper: MasterKeyManaging {
   private let ring: KeyRing
   private let pool: ThreadPool
   private let random: any RandomSource
+  private let publish: @Sendable () async throws -> Void
   private let state: Mutex<State>
 
-  /// Keeps `master`, which lies at `path` and wraps the keys of `ring`.
+  /// Keeps `master`, which lies at `path` and wraps the keys of `ring`; `publish` puts what it wraps
+  /// into the stores, where the keys must be before the old master key is let go.
   init(
     master: MasterKey, path: DiskPath, files: any FileSystem, metadata: any MetadataStore,
-    ring: KeyRing, pool: ThreadPool, random: any RandomSource
+    ring: KeyRing, pool: ThreadPool, random: any RandomSource,
+    publish: @escaping @Sendable () async throws -> Void
   ) {
     self.path = path
     self.files = files
@@ -38,6 +41,7 @@ final class MasterKeyKeeper: MasterKeyManaging {
     self.ring = ring
     self.pool = pool
     self.random = random
+    self.publish = publish
     state = Mutex(State(master: master))
   }
 
@@ -71,6 +75,7 @@ final class MasterKeyKeeper: MasterKeyManaging {
       throw error
     }
     state.withLock { $0.master = master }
+    try await publish()
     try await pool.run { [files, path] in
       try files.rename(next, to: path)
       try files.syncDirectory(parent)
