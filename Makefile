@@ -3,14 +3,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test test-swift test-system check format bench coverage deps deps-test clean
+.PHONY: build run test test-swift test-system check format bench cluster cluster-stop coverage deps deps-test clean
 
 SWIFT ?= swift
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev libgrpc-dev libpq-dev libhiredis-dev
 TEST_PACKAGES := curl s3cmd python3-venv e2fsprogs util-linux postgresql redis-server
-BENCH_PACKAGES := wrk nginx-light curl
+CLUSTER_PACKAGES := postgresql redis-server util-linux python3
+BENCH_PACKAGES := wrk nginx-light curl $(CLUSTER_PACKAGES)
 
 # $(call install,PACKAGES): installs what is missing, and costs nothing when nothing is.
 install = @missing=$$(for p in $(1); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null \
@@ -37,6 +38,15 @@ build: deps
 
 run: build
 	exec .build/release/s3storage serve --data-dir ./data
+
+# PostgreSQL, Redis, six storage servers and two gateways: in the foreground, or with
+# `make cluster DIR=d BASE_PORT=n` in the background, see d/cluster.env and `make cluster-stop DIR=d`.
+cluster: $(if $(S3STORAGE_BINARY),deps,build)
+	$(call install,$(CLUSTER_PACKAGES))
+	exec python3 scripts/cluster.py $(if $(DIR),start "$(DIR)" "$(BASE_PORT)",run cluster-data "$(BASE_PORT)")
+
+cluster-stop:
+	python3 scripts/cluster.py stop "$(or $(DIR),cluster-data)"
 
 test: test-swift test-system
 

@@ -195,7 +195,9 @@ let package = Package(
         "ChunkRPC", "Base", "Runtime", "ChunkStore", "Crypto", "Disk", "Erasure", "GRPC",
         "Telemetry", "TestSupport",
       ]),
-    tests("RedisCache", ["RedisCache", "Base", "Runtime", "Metadata", "Redis", "TestSupport"]),
+    tests(
+      "RedisCache",
+      ["RedisCache", "Base", "Runtime", "Metadata", "Redis", "Telemetry", "TestSupport"]),
     tests(
       "Cluster",
       [

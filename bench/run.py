@@ -2,7 +2,7 @@
 """`make bench`: what the server costs, beside the floors of this machine and a peer, in one run.
 
 BENCH_QUICK=1 runs a small version in less than a minute. BENCH_ONLY names groups, separated by
-commas: transfers, small, lists, complete, memory, growth, peer.
+commas: transfers, small, lists, complete, memory, growth, cluster, peer.
 """
 import datetime
 import json
@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 
+import cluster
 import lists
 import memory
 import peer
@@ -125,6 +126,13 @@ def main():
         group("complete", lambda b: lists.complete(b, scale, table))
         group("memory", lambda b: memory.in_flight(b, scale, table))
         group("growth", lambda b: memory.growth(b, scale, table))
+        if not only or "cluster" in only:
+            sys.stderr.write(f"cluster, {time.monotonic() - begin:.0f} s\n")
+            try:
+                cluster.measure(directory / "cluster", scale, table)
+            except Exception as error:
+                traceback.print_exc()
+                table.failures.append(f"cluster: {error}")
         if not only or "peer" in only:
             sys.stderr.write(f"peer, {time.monotonic() - begin:.0f} s\n")
             peer.measure(scale, table, scale["runs"])

@@ -14,6 +14,7 @@ import Signing
 import Synchronization
 import Telemetry
 import Testing
+import Trust
 
 /// The Admin API over a real HTTP server, with everything below it in memory.
 struct AdminFixture: Sendable {
@@ -24,7 +25,7 @@ struct AdminFixture: Sendable {
   let port: UInt16
 
   /// `isWhole` says whether the process has scrub, workers, backups and a master key.
-  init(isWhole: Bool = true) throws {
+  init(isWhole: Bool = true, enrolment: EnrolmentService? = nil) throws {
     let stores = (0..<6).map { MemoryChunkStore($0) }
     process.stores = stores.map(\.id)
     let random = SystemRandom()
@@ -44,13 +45,13 @@ struct AdminFixture: Sendable {
       writer: WriterIdentity(epoch: 3, random: random), clusterID: cluster, clock: clock,
       random: random, log: .none)
     access = AccessControl(metadata: metadata, keys: keys, clock: clock, random: random)
+    var providers = AdminProviders(
+      installation: process, scrubbing: isWhole ? process : nil,
+      workers: isWhole ? process : nil, backups: isWhole ? process : nil,
+      masterKey: isWhole ? process : nil)
+    providers.enrolment = enrolment
     let service = AdminService(
-      engine: engine, access: access,
-      providers: AdminProviders(
-        installation: process, scrubbing: isWhole ? process : nil,
-        workers: isWhole ? process : nil, backups: isWhole ? process : nil,
-        masterKey: isWhole ? process : nil),
-      random: random, log: .none)
+      engine: engine, access: access, providers: providers, random: random, log: .none)
     server = try HTTPServer(
       listeners: [
         HTTPListener(

@@ -5,9 +5,11 @@ import Testing
 
 @Suite("Objects in metadata")
 struct BasicTests {
-  @Test("an inline object is committed, read back, replaced and deleted")
-  func inline() async throws {
-    let fixture = try await Fixture()
+  @Test(
+    "an inline object is committed, read back, replaced and deleted",
+    arguments: DatabaseKind.available)
+  func inline(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let store = fixture.store
     let bucket = try await fixture.bucket()
     var commit = fixture.inlineCommit(bucket, [0x00, 0xff, 0x41], etag: "one")
@@ -45,12 +47,14 @@ struct BasicTests {
     #expect(counts.versions == 0 && counts.inlineObjects == 0 && counts.tombstones == 0)
     try await store.deleteBucket(bucket.id)
     #expect(try await store.bucket(named: "bucket", tenant: 1) == nil)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
-  @Test("an object of extents leaves tombstones when it is replaced and deleted")
-  func extents() async throws {
-    let fixture = try await Fixture()
+  @Test(
+    "an object of extents leaves tombstones when it is replaced and deleted",
+    arguments: DatabaseKind.available)
+  func extents(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let store = fixture.store
     let bucket = try await fixture.bucket()
     let extents = [fixture.extent(100, missing: 0b100), fixture.extent(50)]
@@ -78,12 +82,12 @@ struct BasicTests {
         .allSatisfy { $0.unconfirmed == 0b111000 })
     try await store.confirm(extents.map { ($0.id, 0b111000) })
     #expect(try await store.tombstones(before: fixture.clock.now, limit: 10).isEmpty)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
-  @Test("a list pages through keys and common prefixes")
-  func listing() async throws {
-    let fixture = try await Fixture()
+  @Test("a list pages through keys and common prefixes", arguments: DatabaseKind.available)
+  func listing(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let bucket = try await fixture.bucket()
     for key in ["a", "b/1", "b/2", "b0", "c/x/1", "c/y", "d"] {
       _ = try await fixture.store.commit(fixture.inlineCommit(bucket, .init(key: key)))
@@ -102,6 +106,6 @@ struct BasicTests {
       after = page.next ?? []
     } while !after.isEmpty
     #expect(names == ["a", "b/", "b0", "c/", "d"])
-    await fixture.metadata.close()
+    await fixture.close()
   }
 }

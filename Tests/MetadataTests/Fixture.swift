@@ -1,9 +1,11 @@
 import Base
 import Foundation
 import Metadata
+import MetadataPostgres
 import MetadataSQLite
 import Runtime
 import Synchronization
+import TestSupport
 
 /// A clock that tests move.
 final class ManualClock: WallClock {
@@ -16,19 +18,45 @@ final class ManualClock: WallClock {
   func advance(_ milliseconds: Int64) { time.withLock { $0 += milliseconds } }
 }
 
-/// A metadata store in a directory of its own, and makers of what goes into it.
+/// A metadata store on a database of its own, and makers of what goes into it.
 final class Fixture: Sendable {
   /// Threads live as long as the process, so that all fixtures share them.
   static let pool = ThreadPool(name: "test-metadata", threadCount: 3)
 
+  /// What is below the store.
+  enum Database: Sendable {
+    case sqlite(SQLiteMetadata)
+    case postgres(PostgresMetadata, server: PostgresServer, name: String)
+  }
+
   let directory: String
   let clock = ManualClock()
   let random: SeededRandom
-  let metadata: SQLiteMetadata
+  let database: Database
   private let counter = Mutex<UInt64>(1)
 
-  var store: SQLMetadataStore { metadata.store }
+  var store: SQLMetadataStore {
+    switch database {
+    case .sqlite(let metadata): metadata.store
+    case .postgres(let metadata, _, _): metadata.store
+    }
+  }
+
   var path: String { directory + "/metadata.sqlite" }
+
+  /// The SQLite database: for tests of that alone.
+  var metadata: SQLiteMetadata {
+    guard case .sqlite(let metadata) = database else { preconditionFailure("not SQLite") }
+    return metadata
+  }
+
+  /// The PostgreSQL database: for tests of that alone.
+  var postgres: PostgresMetadata {
+    guard case .postgres(let metadata, _, _) = database else {
+      preconditionFailure("not PostgreSQL")
+    }
+    return metadata
+  }
 
   init(
     seed: UInt64 = 1, directory: String? = nil, options: SQLiteOptions = SQLiteOptions()
@@ -36,14 +64,54 @@ final class Fixture: Sendable {
     let made = directory ?? Fixture.makeDirectory()
     self.directory = made
     random = SeededRandom(seed: seed)
-    metadata = try await SQLiteMetadata.open(
-      path: made + "/metadata.sqlite", clock: clock, random: random, pool: Fixture.pool,
-      options: options)
-    _ = try await metadata.store.beginWriter(minimum: 0, ringVersion: 0)
+    database = .sqlite(
+      try await SQLiteMetadata.open(
+        path: made + "/metadata.sqlite", clock: clock, random: random, pool: Fixture.pool,
+        options: options))
+    _ = try await store.beginWriter(minimum: 0, ringVersion: 0)
+  }
+
+  /// On either database.
+  static func on(_ kind: DatabaseKind, seed: UInt64 = 1) async throws -> Fixture {
+    switch kind {
+    case .sqlite: try await Fixture(seed: seed)
+    case .postgres: try await Fixture(postgres: PostgresOptions(), seed: seed)
+    }
+  }
+
+  /// On PostgreSQL. `url` makes the URL of a proxy out of the server and the database's name.
+  init(
+    postgres options: PostgresOptions, seed: UInt64 = 1, databaseClock: Bool = false,
+    url: (@Sendable (PostgresServer, String) throws -> String)? = nil
+  ) async throws {
+    directory = Fixture.makeDirectory()
+    random = SeededRandom(seed: seed)
+    let (server, name) = try await TestDatabases.make()
+    let metadata = try await PostgresMetadata.open(
+      url: try url?(server, name) ?? server.url(name), options: options,
+      threads: TestDatabases.threads, clock: databaseClock ? nil : clock)
+    database = .postgres(metadata, server: server, name: name)
+    _ = try await store.beginWriter(minimum: 0, ringVersion: 0)
   }
 
   deinit {
     try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  /// Closes the database; a PostgreSQL one is removed.
+  func close() async {
+    switch database {
+    case .sqlite(let metadata): await metadata.close()
+    case .postgres(let metadata, _, let name):
+      await metadata.close()
+      await TestDatabases.drop(name)
+    }
+  }
+
+  /// What is wrong with the database's file; nothing is looked for in PostgreSQL.
+  func quickCheck() async throws -> [String] {
+    guard case .sqlite(let metadata) = database else { return [] }
+    return try await metadata.driver.quickCheck()
   }
 
   static func makeDirectory() -> String {

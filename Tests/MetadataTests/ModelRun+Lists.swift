@@ -187,6 +187,6 @@ extension ModelRun {
     #expect(walked.count == reference.extentCount)
     let names = try await store.named(among: walked.map(\.id) + tombstones.map(\.extent))
     #expect(names.count == walked.count + tombstones.count)
-    #expect(try await fixture.metadata.driver.quickCheck().isEmpty)
+    #expect(try await fixture.quickCheck().isEmpty)
   }
 }

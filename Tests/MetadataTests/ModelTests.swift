@@ -6,13 +6,15 @@ import Testing
 /// Random operations on the store and on the reference must come to the same.
 @Suite("The store against a reference")
 struct ModelTests {
-  @Test("random operations agree", arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
-  func operations(seed: UInt64) async throws {
-    print("metadata model test: seed \(seed)")
-    let run = try await ModelRun(seed: seed)
+  @Test(
+    "random operations agree", arguments: DatabaseKind.available,
+    [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
+  func operations(on kind: DatabaseKind, seed: UInt64) async throws {
+    print("metadata model test: seed \(seed) on \(kind)")
+    let run = try await ModelRun(seed: seed, on: kind)
     for _ in 0..<400 { try await run.step() }
     try await run.checkAll()
-    await run.fixture.metadata.close()
+    await run.fixture.close()
   }
 }
 
@@ -24,8 +26,8 @@ final class ModelRun {
 
   var store: SQLMetadataStore { fixture.store }
 
-  init(seed: UInt64) async throws {
-    fixture = try await Fixture(seed: seed &* 7919)
+  init(seed: UInt64, on kind: DatabaseKind = .sqlite) async throws {
+    fixture = try await Fixture.on(kind, seed: seed &* 7919)
     random = SeededRandom(seed: seed)
     for (name, versioning) in [("off", 0), ("enabled", 1), ("suspended", 1)] {
       let bucket = try await fixture.bucket(name)

@@ -12,7 +12,7 @@ struct SchemaTests {
     let fixture = try await Fixture()
     #expect(try await Migrations.apply(to: fixture.metadata.driver).isEmpty)
     let bucket = try await fixture.bucket()
-    await fixture.metadata.close()
+    await fixture.close()
     let again = try await SQLiteMetadata.open(path: fixture.path, pool: Fixture.pool)
     #expect(try await again.store.bucket(bucket.id) == bucket)
     await again.close()
@@ -21,7 +21,7 @@ struct SchemaTests {
   @Test("a database of a newer release is refused and left alone")
   func newer() async throws {
     let fixture = try await Fixture()
-    await fixture.metadata.close()
+    await fixture.close()
     do {
       let connection = try Connection(path: fixture.path, mode: .readWrite)
       try connection.execute(
@@ -56,7 +56,7 @@ struct SchemaTests {
       headers: [.init(name: "content-type", value: "text/plain")],
       metadata: [.init(name: "n", value: "value")])
     _ = try await fixture.store.commit(commit)
-    await fixture.metadata.close()
+    await fixture.close()
     do {
       let connection = try Connection(path: fixture.path, mode: .readWrite)
       let read = try connection.prepare("SELECT attributes FROM object_versions")
@@ -80,9 +80,14 @@ struct SchemaTests {
   private static let mayScan = [
     "SELECT count(*)", "schema_migrations", "FROM access_keys k ORDER BY k.id", "encryption_keys",
     "usage_deltas", "max(epoch)", "writers SET state = 1", "FROM writers WHERE state = 1",
+    "FROM writers WHERE state = 0", "FROM storage_servers ORDER BY", "FROM stores WHERE server_id",
+    "UPDATE repair_queue SET not_before_ms = 0",
     // Along its index, in the order of need, up to the limit.
     "FROM repair_queue q",
   ]
+
+  /// In the few statements that the PostgreSQL driver, and its tests, add.
+  private static let ofPostgres = ["extract(epoch", "pg_"]
 
   @Test("no statement scans a table, but those that are meant to")
   func plans() async throws {
@@ -91,12 +96,12 @@ struct SchemaTests {
     let run = try await ModelRun(seed: 99)
     for _ in 0..<200 { try await run.step() }
     try await run.checkAll()
-    await run.fixture.metadata.close()
-    await fixture.metadata.close()
+    await run.fixture.close()
+    await fixture.close()
     let connection = try Connection(path: fixture.path, mode: .readOnly)
     let statements = SQLStatement.all
     #expect(statements.count > 40)
-    for statement in statements {
+    for statement in statements where !Self.ofPostgres.contains(where: statement.contains) {
       let text = SQLDialect.sqlite.render(statement)
       guard !Self.mayScan.contains(where: text.contains) else { continue }
       let plan = try connection.prepare("EXPLAIN QUERY PLAN " + text)
@@ -141,7 +146,7 @@ struct SchemaTests {
     #expect(counts.versions == 300 + counts.extents)
     #expect(counts.objects == counts.versions)
     await restored.close()
-    await fixture.metadata.close()
+    await fixture.close()
     #expect(!FileManager.default.fileExists(atPath: copy + ".partial"))
   }
 }

@@ -10,9 +10,10 @@ import Testing
 struct WriterTests {
   private static let insert = SQLStatement("INSERT INTO settings(name, value) VALUES($1, $2)")
 
-  @Test("of 100 tasks that ask for an absent key exactly one wins")
-  func oneWins() async throws {
-    let fixture = try await Fixture()
+  @Test(
+    "of 100 tasks that ask for an absent key exactly one wins", arguments: DatabaseKind.available)
+  func oneWins(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let bucket = try await fixture.bucket()
     let outcomes = await withTaskGroup(of: Result<Void, any Error>.self) { group in
       for _ in 0..<100 {
@@ -38,12 +39,12 @@ struct WriterTests {
     }
     #expect(wins == 1)
     #expect(try await fixture.store.counts().versions == 1)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
-  @Test("compare and swap by version loses no update")
-  func compareAndSwap() async throws {
-    let fixture = try await Fixture()
+  @Test("compare and swap by version loses no update", arguments: DatabaseKind.available)
+  func compareAndSwap(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
     let bucket = try await fixture.bucket()
     let key = [UInt8](key: "counter")
     _ = try await fixture.store.commit(fixture.inlineCommit(bucket, key, size: 0))
@@ -72,7 +73,7 @@ struct WriterTests {
       bucket: "bucket", tenant: 1, key: key, versionID: nil, withContent: false)
     #expect(found.version?.size == 20)
     #expect(try await fixture.store.usage(of: bucket.id) == Usage(objects: 1, bytes: 20))
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   /// Holds the writer until all of `count` mutations wait, so that they are one batch.
@@ -124,7 +125,7 @@ struct WriterTests {
     #expect(after.mutations - before.mutations == 51)
     #expect(try await fixture.store.foldUsage(limit: 100) <= 2)
     #expect(try await fixture.store.usage(of: bucket.id) == Usage(objects: 50, bytes: 250))
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("a mutation that fails after it wrote takes nothing of its batch with it")
@@ -154,7 +155,7 @@ struct WriterTests {
     #expect(try await fixture.store.counts().objects == 6)
     #expect(try await fixture.store.setting("lost1") == nil)
     #expect(try await fixture.store.setting("lost4") == nil)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("a single mutation that fails after it wrote leaves nothing")
@@ -169,7 +170,7 @@ struct WriterTests {
     #expect(try await fixture.store.setting("lost") == nil)
     try await fixture.store.setSetting("kept", [1])
     #expect(try await fixture.store.setting("kept") == [1])
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("a full database says so, changes nothing, and takes writes again when there is room")
@@ -201,8 +202,8 @@ struct WriterTests {
     }
     _ = try await fixture.store.commit(
       fixture.inlineCommit(bucket, .init(key: "again"), size: 4000))
-    #expect(try await fixture.metadata.driver.quickCheck().isEmpty)
-    await fixture.metadata.close()
+    #expect(try await fixture.quickCheck().isEmpty)
+    await fixture.close()
   }
 
   @Test("a later writer fences the one before, which writes nothing any more")
@@ -218,17 +219,25 @@ struct WriterTests {
     await #expect(throws: MetadataError.fenced) {
       try await fixture.store.renewWriter(oldestRead: nil)
     }
-    _ = try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
+    // What was made under the former epoch is none of the later writer's.
+    await #expect(throws: MetadataError.fenced) {
+      try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
+    }
+    var commit = fixture.inlineCommit(bucket, .init(key: "k"))
+    commit.version = fixture.opaqueID(epoch: lease.epoch)
+    _ = try await later.commit(commit)
     try await later.renewWriter(oldestRead: nil)
     #expect(try await later.unsweptEpochs() == [1])
     try await later.markSwept(epoch: 1)
     #expect(try await later.unsweptEpochs().isEmpty)
     try await later.endWriter()
+    commit.version = fixture.opaqueID(epoch: lease.epoch)
+    let last = commit
     await #expect(throws: MetadataError.fenced) {
-      try await later.commit(fixture.inlineCommit(bucket, .init(key: "k")))
+      try await later.commit(last)
     }
     #expect(try await later.unsweptEpochs().isEmpty)
-    await fixture.metadata.close()
+    await fixture.close()
   }
 
   @Test("what is asked for after the end fails, and the file is free")
@@ -237,7 +246,7 @@ struct WriterTests {
     await #expect(throws: MetadataError.self) {
       try await SQLiteMetadata.open(path: fixture.path, pool: Fixture.pool)
     }
-    await fixture.metadata.close()
+    await fixture.close()
     await #expect(throws: MetadataError.unavailable("the metadata database is closed")) {
       try await fixture.bucket()
     }

@@ -92,6 +92,28 @@ struct KeyAndBucketTests {
     }
   }
 
+  @Test("a bucket that another process deletes and makes again is never mistaken for the old one")
+  func recreatedBucket() async throws {
+    try await S3Fixture.serving { fixture, client async throws in
+      let metadata = fixture.metadata.store
+      try await client.send("PUT", "/bucket")
+      #expect(try await client.send("PUT", "/bucket/k", body: [1]).status == 200)
+      try await client.send("DELETE", "/bucket/k")
+      let old = try #require(try await metadata.bucket(named: "bucket", tenant: 1))
+      try await metadata.deleteBucket(old.id)
+      #expect(try await client.send("PUT", "/bucket/k", body: [1]).outcome == "404 NoSuchBucket")
+      #expect(try await client.send("PUT", "/bucket").status == 200)
+      #expect(try await client.send("PUT", "/bucket/k", body: [1]).status == 200)
+      try await client.send("DELETE", "/bucket/k")
+      let second = try #require(try await metadata.bucket(named: "bucket", tenant: 1))
+      try await metadata.deleteBucket(second.id)
+      _ = try await metadata.createBucket(
+        name: "bucket", tenant: 1, owner: second.owner, purpose: .s3)
+      #expect(try await client.send("PUT", "/bucket/k", body: [1]).outcome == "503 SlowDown")
+      #expect(try await client.send("PUT", "/bucket/k", body: [1]).status == 200)
+    }
+  }
+
   @Test("the location of a bucket, and a wrong one on creation")
   func location() async throws {
     try await S3Fixture.serving { _, client async throws in

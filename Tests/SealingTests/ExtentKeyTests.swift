@@ -8,8 +8,8 @@ struct ExtentKeyTests {
     "0101000000c9fb7cc4e6c3b5a3aa954c5113b2ccce21e8687b6608c855a8704802293b02ba80fca93b5cb730af"
     + "d1a2a5d3bd5c6691"
   private static let wrappedByCustomer =
-    "020100000065126a8c5dd73ce7895090408274009aa8146e4e5eee9fb0837dcccc339cf55793d1b6b94cba04e1"
-    + "b5a10560d44f6069"
+    "020100000065126a8c5dd73ce7895090408274009aa8146e4e5eee9fb0837dcccc339cf557d4f36a9f4a726780"
+    + "c29ee433807bc846"
 
   @Test("wrapped extent keys are frozen")
   func knownAnswers() throws {
@@ -49,6 +49,20 @@ struct ExtentKeyTests {
           try ring.opener(
             for: Fixture.extent, wrappedKey: try WrappedExtentKey(bad), customerKey: customer)
         }
+      }
+    }
+  }
+
+  @Test("a record names its own key-encryption key, also where a customer's key wraps it")
+  func otherNumber() throws {
+    var ring = Fixture.ring()
+    ring.addKey(random: Fixture.counting(from: 0x90))
+    for customer in [nil, try Fixture.customer()] {
+      var bytes = Fixture.sealer(customerKey: customer).wrappedKey.bytes
+      bytes[1] = 2
+      #expect(throws: SealingError.authenticationFailed) {
+        try ring.opener(
+          for: Fixture.extent, wrappedKey: try WrappedExtentKey(bytes), customerKey: customer)
       }
     }
   }

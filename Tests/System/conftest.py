@@ -9,7 +9,9 @@ import boto3
 import botocore.config
 import pytest
 
-from support.server import ACCESS_KEY, SECRET_KEY, Server, binary
+from support.cluster_processes import QUICK, Cluster, is_built
+from support.databases import Postgres
+from support.server import ACCESS_KEY, SECRET_KEY, Server, binary, free_ports
 
 names = itertools.count()
 
@@ -25,14 +27,15 @@ def pytest_configure(config):
         pytest.exit(f"{binary()} is not there: swift build --product s3storage", 2)
 
 
-def boto_client(server, access_key=ACCESS_KEY, secret_key=SECRET_KEY, endpoint=None, **config):
+def boto_client(server, access_key=None, secret_key=None, endpoint=None, **config):
     """A boto3 client with its defaults but for retries, which would hide errors."""
     config.setdefault("s3", {"addressing_style": "path"})
     config.setdefault("retries", {"max_attempts": 1, "mode": "standard"})
     config.setdefault("max_pool_connections", 64)
     return boto3.client(
-        "s3", endpoint_url=endpoint or server.endpoint, aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key, region_name="us-east-1",
+        "s3", endpoint_url=endpoint or server.endpoint,
+        aws_access_key_id=access_key or server.signer.access_key,
+        aws_secret_access_key=secret_key or server.signer.secret_key, region_name="us-east-1",
         config=botocore.config.Config(**config))
 
 
@@ -80,3 +83,45 @@ def bucket(s3):
     name = f"bucket-{os.getpid()}-{next(names)}"
     s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The PostgreSQL of this worker; each cluster has a database of its own on it."""
+    directory = tempfile.mkdtemp(prefix="s3storage-postgres-")
+    running = Postgres(f"{directory}/postgres", free_ports(1)[0])
+    try:
+        yield running.start()
+    finally:
+        running.discard()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def make_cluster(postgres):
+    """Makes clusters on the worker's PostgreSQL (or `postgres=None` for one of their own)."""
+    if not is_built():
+        pytest.skip("this build has no cluster")
+    directory = tempfile.mkdtemp(prefix="s3storage-cluster-")
+    made = []
+
+    def make(settings=None, **options):
+        options.setdefault("postgres", postgres)
+        made.append(Cluster(
+            f"{directory}/{len(made)}", settings=QUICK | (settings or {}), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.discard()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where a test with a cluster fails, what its processes said is part of the report."""
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Cluster):
+                report.sections.append(("logs of the cluster", value.failure_logs()))

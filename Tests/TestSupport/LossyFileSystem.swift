@@ -179,7 +179,8 @@ public final class LossyFileSystem: FileSystem {
     try perform { state throws(DiskError) in
       let node = try state.existing(path, .list)
       try state.check(.list, path)
-      return (state.nodes[node]?.entries ?? [:]).map { name, number in
+      // In order, so that what follows does not depend on how names are hashed.
+      return (state.nodes[node]?.entries ?? [:]).sorted { $0.key < $1.key }.map { name, number in
         DirectoryEntry(name: name, isDirectory: state.nodes[number]?.isDirectory ?? false)
       }
     }.get()

@@ -185,7 +185,12 @@ struct LossyState: Sendable {
         UnsafeMutableRawBufferPointer(rebasing: file[write.offset..<end]).copyBytes(from: bytes)
       }
     } else {
-      for index in write.offset..<max(write.offset, min(end, file.count)) { file[index] = 0 }
+      let range = write.offset..<max(write.offset, min(end, file.count))
+      guard !range.isEmpty else { return }
+      file.withUnsafeMutableBytes { file in
+        _ = UnsafeMutableRawBufferPointer(rebasing: file[range])
+          .initializeMemory(as: UInt8.self, repeating: 0)
+      }
     }
   }
 

@@ -3,14 +3,15 @@ public struct ByteReader: Sendable {
   /// The bytes being read.
   public let bytes: [UInt8]
   /// Where the next field begins, an offset into `bytes`.
-  public private(set) var position: Int
+  @inlinable public var position: Int { cursor }
+  @usableFromInline var cursor: Int
   /// One past the last readable byte.
   public let end: Int
 
   /// Reads all of `bytes`.
   public init(_ bytes: [UInt8]) {
     self.bytes = bytes
-    self.position = 0
+    self.cursor = 0
     self.end = bytes.count
   }
 
@@ -18,26 +19,28 @@ public struct ByteReader: Sendable {
   public init(_ bytes: [UInt8], in range: Range<Int>) {
     self.bytes = bytes
     let clamped = range.clamped(to: 0..<bytes.count)
-    self.position = clamped.lowerBound
+    self.cursor = clamped.lowerBound
     self.end = clamped.upperBound
   }
 
   /// Bytes left.
-  public var remaining: Int { end - position }
+  @inlinable public var remaining: Int { end - position }
 
   /// Whether nothing is left.
-  public var isAtEnd: Bool { position == end }
+  @inlinable public var isAtEnd: Bool { position == end }
 
   /// The next `count` bytes; throws when fewer are left or `count` is negative.
+  @inlinable
   public mutating func read(_ count: Int) throws(FormatError) -> ArraySlice<UInt8> {
     guard count >= 0, count <= remaining else {
       throw FormatError("ends \(count - remaining) bytes too early")
     }
-    defer { position += count }
+    defer { cursor += count }
     return bytes[position..<position + count]
   }
 
   /// The next fixed-width little-endian integer.
+  @inlinable
   public mutating func readInteger<T: FixedWidthInteger>(
     _ type: T.Type = T.self
   ) throws(FormatError) -> T {
@@ -47,7 +50,7 @@ public struct ByteReader: Sendable {
     for index in 0..<size {
       value |= T(truncatingIfNeeded: bytes[position + index]) << T(8 * index)
     }
-    position += size
+    cursor += size
     return value
   }
 

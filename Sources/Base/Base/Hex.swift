@@ -45,6 +45,7 @@ public enum Hex {
   }
 
   /// The value of one ASCII digit, nil when it is none.
+  @inlinable
   public static func nibble(_ character: UInt8) -> UInt8? {
     switch character {
     case 0x30...0x39: character - 0x30

@@ -3,6 +3,7 @@ public enum PercentCoding {
   @usableFromInline static let upperDigits = Array("0123456789ABCDEF".utf8)
 
   /// Whether a byte is unreserved (RFC 3986 §2.3): letters, digits, `-`, `.`, `_`, `~`.
+  @inlinable
   public static func isUnreserved(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f, 0x7e: true

@@ -29,3 +29,14 @@ public enum MonotonicTime {
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }
+
+/// Waits that keep their thread, for threads that may block: a timer of the tasks costs a thread of
+/// another pool for each.
+public enum BlockingPause {
+  /// Blocks the calling thread for about so many microseconds, below a second.
+  public static func wait(microseconds: Int) {
+    var time = timespec(tv_sec: 0, tv_nsec: min(max(microseconds, 0), 999_999) * 1000)
+    // An interrupted pause is a shorter one.
+    unsafe nanosleep(&time, nil)
+  }
+}

@@ -101,6 +101,9 @@ public struct Configuration: Sendable {
     return value.text
   }
 
+  /// Whether a text names one of `options`.
+  public func has(_ name: String) -> Bool { values[name] != nil }
+
   /// The number of an option of that kind. Precondition: it is one of `options`.
   public func number(_ name: String) -> Int {
     guard let number = Int(self[name]) else { preconditionFailure("\(name) is no number") }

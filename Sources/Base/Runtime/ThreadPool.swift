@@ -6,6 +6,8 @@ import Glibc
 /// It is a `TaskExecutor`: `withTaskExecutorPreference(pool) { … }` or `pool.run { … }` moves a
 /// piece of work there. Jobs start in the order they were enqueued. The threads live as long as
 /// the process; a pool is made once and never closed.
+///
+/// A pool over a `JobScheduler` has no threads: the scheduler decides which job runs when.
 @safe
 public final class ThreadPool: TaskExecutor, @unchecked Sendable {
   /// The name that its threads carry in a profile, at most 15 bytes.
@@ -13,12 +15,16 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
   /// How many threads it has.
   public let threadCount: Int
 
+  private let scheduler: (any JobScheduler)?
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
-  // Both are guarded by `mutex`.
+  // All are guarded by `mutex`.
   private var jobs: [UnownedJob] = []
   private var head = 0
   private var idle = 0
+  /// Whether a thread was woken that does not run yet. It wakes the next one itself when there is
+  /// more to do: a burst of jobs costs no more wake-ups than threads that find work.
+  private var isWaking = false
 
   /// Starts `threadCount` threads.
   ///
@@ -27,6 +33,7 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     precondition(threadCount > 0, "a pool has threads")
     self.name = name
     self.threadCount = threadCount
+    scheduler = nil
     unsafe mutex = .allocate(capacity: 1)
     unsafe condition = .allocate(capacity: 1)
     unsafe pthread_mutex_init(mutex, nil)
@@ -35,8 +42,21 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     for _ in 0..<threadCount { start() }
   }
 
+  /// Makes a pool without threads, whose jobs go to `scheduler`; it lives until all of them ended.
+  public init(name: String, scheduler: any JobScheduler) {
+    self.name = name
+    threadCount = 1
+    self.scheduler = scheduler
+    unsafe mutex = .allocate(capacity: 1)
+    unsafe condition = .allocate(capacity: 1)
+    unsafe pthread_mutex_init(mutex, nil)
+    unsafe pthread_cond_init(condition, nil)
+  }
+
   deinit {
-    // A thread holds its pool for ever, so this can only be a pool whose threads never started.
+    // A thread holds its pool for ever, so this can only be a pool without threads.
+    unsafe pthread_cond_destroy(condition)
+    unsafe pthread_mutex_destroy(mutex)
     unsafe condition.deallocate()
     unsafe mutex.deallocate()
   }
@@ -44,9 +64,13 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
   /// Queues a job for the next free thread.
   public func enqueue(_ job: consuming ExecutorJob) {
     let unowned = UnownedJob(job)
+    if let scheduler {
+      return unsafe scheduler.enqueue(unowned, on: asUnownedTaskExecutor())
+    }
     unsafe pthread_mutex_lock(mutex)
     jobs.append(unowned)
-    let wake = idle > 0
+    let wake = idle > 0 && !isWaking
+    if wake { isWaking = true }
     unsafe pthread_mutex_unlock(mutex)
     if wake { unsafe pthread_cond_signal(condition) }
   }
@@ -98,6 +122,7 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
         idle += 1
         unsafe pthread_cond_wait(condition, mutex)
         idle -= 1
+        isWaking = false
       }
       let job = jobs[head]
       head += 1
@@ -108,7 +133,10 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
         jobs.removeFirst(head)
         head = 0
       }
+      let wake = head < jobs.count && idle > 0 && !isWaking
+      if wake { isWaking = true }
       unsafe pthread_mutex_unlock(mutex)
+      if wake { unsafe pthread_cond_signal(condition) }
       unsafe job.runSynchronously(on: executor)
     }
   }

@@ -1,6 +1,7 @@
 #ifndef S3STORAGE_COPENSSL_SHIM_H
 #define S3STORAGE_COPENSSL_SHIM_H
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -29,8 +29,17 @@ struct ExtentKeys {
     customerKey.secret.deriveCipher(salt: extent.bytes, info: Label.customer)
   }
 
-  static func keyAdditionalData(_ extent: ExtentID) -> [UInt8] {
-    Label.extentKey + extent.bytes
+  /// What the record of an extent key is bound to. The number of the key-encryption key is bound by
+  /// that key itself where it wraps; a customer's key does not know it.
+  static func keyAdditionalData(
+    _ extent: ExtentID, kind: WrappedExtentKey.Kind, number: UInt32
+  ) -> [UInt8] {
+    let common = Label.extentKey + extent.bytes
+    guard kind == .customerKey else { return common }
+    var writer = ByteWriter(capacity: common.count + 4)
+    writer.write(common)
+    writer.write(number)
+    return writer.bytes
   }
 
   static func descriptorAdditionalData(_ extent: ExtentID) -> [UInt8] {

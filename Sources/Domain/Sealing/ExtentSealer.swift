@@ -60,13 +60,14 @@ extension KeyRing {
       customerKey.map { ExtentKeys.wrapping(customerKey: $0, extent: extent) } ?? keys.wrapping
     var extentKey = random(SecretKey.byteCount)
     defer { SecretBytes.wipe(&extentKey) }
+    let kind: WrappedExtentKey.Kind = customerKey == nil ? .keyEncryptionKey : .customerKey
     let sealedKey = wrapping.seal(
-      extentKey, nonce: .zero, additionalData: ExtentKeys.keyAdditionalData(extent))
+      extentKey, nonce: .zero,
+      additionalData: ExtentKeys.keyAdditionalData(extent, kind: kind, number: number))
     return ExtentSealer(
       extent: extent,
       wrappedKey: WrappedExtentKey(
-        kind: customerKey == nil ? .keyEncryptionKey : .customerKey,
-        keyEncryptionKeyNumber: number, sealedKey: sealedKey),
+        kind: kind, keyEncryptionKeyNumber: number, sealedKey: sealedKey),
       segmentCipher: AESGCM(key: extentKey), descriptorCipher: keys.descriptor)
   }
 }

@@ -24,7 +24,9 @@ extension KeyRing {
     }
     do throws(CryptoError) {
       var extentKey = try wrapping.open(
-        wrappedKey.sealedKey, nonce: .zero, additionalData: ExtentKeys.keyAdditionalData(extent))
+        wrappedKey.sealedKey, nonce: .zero,
+        additionalData: ExtentKeys.keyAdditionalData(
+          extent, kind: wrappedKey.kind, number: wrappedKey.keyEncryptionKeyNumber))
       defer { SecretBytes.wipe(&extentKey) }
       return SegmentOpener(extent: extent, cipher: AESGCM(key: extentKey))
     } catch {

@@ -31,9 +31,18 @@ struct CanonicalQuery {
 
   /// The decoded value of the first parameter of this name, which is made of unreserved bytes.
   func value(_ name: String) -> ArraySlice<UInt8>? {
-    guard let parameter = parameters.first(where: { bytes[$0.name].elementsEqual(name.utf8) })
-    else { return nil }
+    guard let parameter = parameters.first(where: { hasName($0, name.utf8) }) else { return nil }
     return CanonicalEncoding.decode(bytes[parameter.value])
+  }
+
+  private func hasName(_ parameter: Parameter, _ name: String.UTF8View) -> Bool {
+    guard parameter.name.count == name.count else { return false }
+    var index = parameter.name.lowerBound
+    for byte in name {
+      if bytes[index] != byte { return false }
+      index += 1
+    }
+    return true
   }
 
   /// How many parameters have this name in any letter case; `name` is in lower case.
@@ -44,7 +53,7 @@ struct CanonicalQuery {
   /// Appends the canonical query without the parameter that holds the signature.
   func write(to output: inout [UInt8], excluding excluded: String?) {
     var sorted = parameters
-    if let excluded { sorted.removeAll { bytes[$0.name].elementsEqual(excluded.utf8) } }
+    if let excluded { sorted.removeAll { hasName($0, excluded.utf8) } }
     sorted.sort { left, right in
       let order = compare(left.name, right.name)
       return order == 0 ? compare(left.value, right.value) < 0 : order < 0
@@ -94,8 +103,15 @@ enum CanonicalEncoding {
     _ raw: ArraySlice<UInt8>, keepingSlash: Bool, plusAsSpace: Bool, to output: inout [UInt8]
   ) -> Bool {
     var index = raw.startIndex
+    var run = index
     while index < raw.endIndex {
       var byte = raw[index]
+      if isKept(byte, keepingSlash) {
+        index += 1
+        continue
+      }
+      // Bytes that stand for themselves are taken over together.
+      output.append(contentsOf: raw[run..<index])
       index += 1
       if byte == UInt8(ascii: "%") {
         guard index + 1 < raw.endIndex, let high = Hex.nibble(raw[index]),
@@ -107,8 +123,15 @@ enum CanonicalEncoding {
         byte = 0x20
       }
       append(byte, keepingSlash: keepingSlash, to: &output)
+      run = index
     }
+    output.append(contentsOf: raw[run...])
     return true
+  }
+
+  @inline(__always)
+  private static func isKept(_ byte: UInt8, _ keepingSlash: Bool) -> Bool {
+    PercentCoding.isUnreserved(byte) || (keepingSlash && byte == UInt8(ascii: "/"))
   }
 
   /// What canonically encoded bytes stand for; nil when a `%` is not followed by two digits.
@@ -151,6 +174,7 @@ enum CanonicalEncoding {
 
   /// Appends bytes as lower-case hexadecimal digits.
   static func appendHex(_ bytes: [UInt8], to output: inout [UInt8]) {
+    output.reserveCapacity(output.count + 2 * bytes.count)
     for byte in bytes {
       output.append(lowerDigit(byte >> 4))
       output.append(lowerDigit(byte & 15))
@@ -164,7 +188,7 @@ enum CanonicalEncoding {
 
   @inline(__always)
   private static func append(_ byte: UInt8, keepingSlash: Bool, to output: inout [UInt8]) {
-    if PercentCoding.isUnreserved(byte) || (keepingSlash && byte == UInt8(ascii: "/")) {
+    if isKept(byte, keepingSlash) {
       output.append(byte)
     } else {
       output.append(UInt8(ascii: "%"))

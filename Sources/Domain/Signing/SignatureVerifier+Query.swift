@@ -5,12 +5,12 @@ extension SignatureVerifier {
   func parseQuery(
     _ request: UnverifiedRequest, _ query: CanonicalQuery, _ now: Timestamp
   ) throws(SigningError) -> SignedRequest {
-    let algorithm = try parameter("X-Amz-Algorithm", query)
-    let rawCredential = try parameter("X-Amz-Credential", query)
-    let rawSignature = try parameter("X-Amz-Signature", query)
-    let date = try parameter("X-Amz-Date", query)
-    let rawHeaders = try parameter("X-Amz-SignedHeaders", query)
-    let rawExpiry = try parameter("X-Amz-Expires", query)
+    let algorithm = try parameter("X-Amz-Algorithm", "x-amz-algorithm", query)
+    let rawCredential = try parameter("X-Amz-Credential", "x-amz-credential", query)
+    let rawSignature = try parameter("X-Amz-Signature", "x-amz-signature", query)
+    let date = try parameter("X-Amz-Date", "x-amz-date", query)
+    let rawHeaders = try parameter("X-Amz-SignedHeaders", "x-amz-signedheaders", query)
+    let rawExpiry = try parameter("X-Amz-Expires", "x-amz-expires", query)
     guard algorithm.elementsEqual("AWS4-HMAC-SHA256".utf8) else {
       throw .malformed(
         presigned: true, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")
@@ -36,12 +36,12 @@ extension SignatureVerifier {
     try Self.checkValidity(time: time, expirySeconds: expiry, now: now)
     let signedHeaders = try SignedHeaders(rawHeaders, presigned: true)
     try signedHeaders.check(request)
-    let hashParameter = try optional("X-Amz-Content-Sha256", query)
+    let hashParameter = try optional("X-Amz-Content-Sha256", "x-amz-content-sha256", query)
     let hash =
       request.first("x-amz-content-sha256") ?? hashParameter
       ?? Array(PayloadMode.unsigned.headerValue.utf8)[...]
     let mode = try payloadMode(hash, request)
-    let tokenParameter = try optional("X-Amz-Security-Token", query)
+    let tokenParameter = try optional("X-Amz-Security-Token", "x-amz-security-token", query)
     let token = tokenParameter ?? request.first("x-amz-security-token")
     return try SignedRequest(
       request, query: query, credential: credential, signedHeaders: signedHeaders, time: text,
@@ -51,9 +51,9 @@ extension SignatureVerifier {
   }
 
   private func parameter(
-    _ name: String, _ query: CanonicalQuery
+    _ name: String, _ lowercase: String, _ query: CanonicalQuery
   ) throws(SigningError) -> ArraySlice<UInt8> {
-    guard let value = try optional(name, query), !value.isEmpty else {
+    guard let value = try optional(name, lowercase, query), !value.isEmpty else {
       throw .malformed(
         presigned: true,
         "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
@@ -64,9 +64,9 @@ extension SignatureVerifier {
 
   /// The value of a parameter that must not come twice, in whatever letter case.
   private func optional(
-    _ name: String, _ query: CanonicalQuery
+    _ name: String, _ lowercase: String, _ query: CanonicalQuery
   ) throws(SigningError) -> ArraySlice<UInt8>? {
-    guard query.count(of: name.lowercased()) <= 1 else {
+    guard query.count(of: lowercase) <= 1 else {
       throw .malformed(presigned: true, "\(name) must not be given more than once.")
     }
     return query.value(name)

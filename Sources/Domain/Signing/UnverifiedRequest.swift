@@ -49,11 +49,25 @@ public struct UnverifiedRequest: Sendable {
   }
 
   /// Whether a name in any letter case is this lower-case one.
-  static func matches(
-    _ name: ArraySlice<UInt8>, _ lowercase: some Collection<UInt8>
-  ) -> Bool {
+  static func matches(_ name: ArraySlice<UInt8>, _ lowercase: String.UTF8View) -> Bool {
     guard name.count == lowercase.count else { return false }
-    return zip(name, lowercase).allSatisfy { lower($0) == $1 }
+    var index = name.startIndex
+    for byte in lowercase {
+      if lower(name[index]) != byte { return false }
+      index += 1
+    }
+    return true
+  }
+
+  /// Whether a name in any letter case is this lower-case one.
+  static func matches(_ name: ArraySlice<UInt8>, _ lowercase: ArraySlice<UInt8>) -> Bool {
+    guard name.count == lowercase.count else { return false }
+    var index = name.startIndex
+    for byte in lowercase {
+      if lower(name[index]) != byte { return false }
+      index += 1
+    }
+    return true
   }
 
   /// An ASCII letter in lower case; any other byte as it is.

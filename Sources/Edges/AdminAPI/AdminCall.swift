@@ -55,6 +55,17 @@ struct AdminCall {
     return text
   }
 
+  /// A whole number of the body; nil when it is not there or `null`. Throws when it is none.
+  func integer(_ name: String) throws(AdminError) -> Int? {
+    guard let value = members.first(where: { $0.name == name })?.value, value != .null else {
+      return nil
+    }
+    guard let number = value.integer.flatMap({ Int(exactly: $0) }) else {
+      throw .badRequest("\(name) is a whole number")
+    }
+    return number
+  }
+
   /// A moment of the body in ISO 8601; nil when it is not there.
   func timestamp(_ name: String) throws(AdminError) -> Timestamp? {
     guard let text = try text(name) else { return nil }

@@ -1,6 +1,8 @@
 public import Base
+public import Cluster
 public import Recovery
 public import Runtime
+public import Trust
 
 /// What the Admin API needs of the process that it runs in: one set of these is given to
 /// `AdminService`. All may be called from any task.
@@ -15,6 +17,10 @@ public struct AdminProviders: Sendable {
   public var backups: (any BackupProviding)?
   /// The master key; nil when this process must not show it.
   public var masterKey: (any MasterKeyManaging)?
+  /// Admits storage servers; nil when this process does not.
+  public var enrolment: EnrolmentService?
+  /// What operators do with storage servers; nil where there are none.
+  public var servers: ClusterAdministration?
   /// The metadata in the stores; nil when this process does not keep it there.
   public var recovery: MetadataRecovery?
 

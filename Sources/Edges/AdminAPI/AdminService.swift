@@ -66,6 +66,7 @@ public final class AdminService: Sendable {
   }
 
   private func answer(_ request: HTTPRequest, _ requestID: String) async throws -> HTTPResponse {
+    if request.head.path.starts(with: "/cluster/".utf8) { return try await enrol(request) }
     guard request.head.path.starts(with: "/admin/v1/".utf8) else {
       throw AdminError(404, "not_found", "the Admin API is below /admin/v1/")
     }
@@ -95,6 +96,8 @@ public final class AdminService: Sendable {
     case (.get, 1, "master-key"): return try await exportMasterKey()
     case (.post, 2, "master-key") where call.path[1] == "rotate":
       return try await rotateMasterKey(call)
+    case (_, _, "cluster"): return try await cluster(call)
+    case (_, _, "servers"), (_, _, "stores"): return try await servers(call)
     default: throw AdminError(404, "not_found", "there is no such resource or method")
     }
   }

@@ -1,6 +1,7 @@
 import Access
 import HTTPServer
 import Metadata
+import ObjectEngine
 import Runtime
 import S3Wire
 import Signing
@@ -44,6 +45,33 @@ extension S3Service {
     else { throw Self.noSuchBucket(name) }
     try authorise(call, bucket)
     return bucket
+  }
+
+  /// Runs a write of an object into the bucket of a call, which may have been looked up a moment
+  /// ago: `body` commits into it or throws `noSuchBucket`.
+  ///
+  /// A bucket that was deleted and made again in that moment makes the write fail with an error
+  /// that clients try again after.
+  func withWritableBucket<R>(
+    _ call: S3Call, _ body: (Bucket) async throws -> R
+  ) async throws -> R {
+    let name = try call.bucketName()
+    let tenant = call.identity.user.tenant
+    guard let known = buckets.bucket(name, tenant: tenant) else {
+      let found = try await bucket(call)
+      buckets.add(found, tenant: tenant)
+      return try await body(found)
+    }
+    try authorise(call, known)
+    do {
+      return try await body(known)
+    } catch EngineError.metadata(.noSuchBucket) {
+      buckets.remove(name, tenant: tenant)
+      guard try await metadata.bucket(named: name, tenant: tenant) != nil else {
+        throw Self.noSuchBucket(name)
+      }
+      throw S3Error(.slowDown)
+    }
   }
 
   /// Throws `AccessDenied` unless the caller may use the bucket.

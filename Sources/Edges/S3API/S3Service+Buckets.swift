@@ -52,7 +52,9 @@ extension S3Service {
   }
 
   func deleteBucket(_ call: S3Call) async throws -> HTTPResponse {
-    try await metadata.deleteBucket(try await bucket(call).id)
+    let bucket = try await bucket(call)
+    try await metadata.deleteBucket(bucket.id)
+    buckets.remove(bucket.name, tenant: call.identity.user.tenant)
     return HTTPResponse(status: 204)
   }
 

@@ -9,7 +9,10 @@ import Signing
 
 extension S3Service {
   func putObject(_ call: S3Call) async throws -> HTTPResponse {
-    let bucket = try await bucket(call)
+    try await withWritableBucket(call) { try await putObject(call, in: $0) }
+  }
+
+  private func putObject(_ call: S3Call, in bucket: Bucket) async throws -> HTTPResponse {
     try Self.refuseUnsupported(call)
     let headers = try ObjectHeaders(call.headers)
     let condition = try Self.writeCondition(call)

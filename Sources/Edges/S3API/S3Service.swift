@@ -20,6 +20,7 @@ public final class S3Service: Sendable {
   let log: Log
   let verifier: SignatureVerifier
   let requestIDs: RequestIDs
+  let buckets: BucketCache
 
   /// Serves `engine` to those whom `access` knows. `domains` are the host names below which a
   /// label names a bucket.
@@ -33,6 +34,7 @@ public final class S3Service: Sendable {
     self.domains = domains
     self.clock = clock
     self.log = log.named("s3")
+    buckets = BucketCache(clock: clock)
     verifier = SignatureVerifier(region: region)
     requestIDs = RequestIDs(random: random)
   }

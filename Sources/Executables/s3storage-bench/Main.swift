@@ -1,13 +1,16 @@
 import Glibc
+import Runtime
 
 /// Prints, as JSON, what this machine's parts cost by themselves: the floors that the server's
 /// figures are set beside.
 ///
 ///     s3storage-bench [directory] [MiB]
+///     s3storage-bench sql [DATABASE_URL]
 @main
 enum Main {
-  static func main() {
+  static func main() async {
     let arguments = Array(CommandLine.arguments.dropFirst())
+    if arguments.first == "sql" { return await sql(arguments.dropFirst().first) }
     let directory = arguments.first ?? "."
     guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 512, (8...65_536) ~= mebibytes
     else { return fail("usage: s3storage-bench [directory] [MiB, 8 to 65536]") }
@@ -21,6 +24,17 @@ enum Main {
       write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
     } catch {
       fail("the directory cannot be measured: \(error)")
+    }
+  }
+
+  private static func sql(_ argument: String?) async {
+    guard let url = argument ?? ProcessEnvironment.variables["DATABASE_URL"] else {
+      return fail("usage: s3storage-bench sql DATABASE_URL")
+    }
+    do {
+      write(try await SQLFigures.run(url: url), to: 1)
+    } catch {
+      fail("the database cannot be measured: \(error)")
     }
   }
 

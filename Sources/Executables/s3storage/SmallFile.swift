@@ -52,6 +52,33 @@ struct SmallFile {
     }
     if let parent { try files.syncDirectory(parent) }
   }
+
+  /// Makes a directory and those above it.
+  func makeDirectories(_ path: DiskPath) throws {
+    var made = path.text.hasPrefix("/") ? "" : "."
+    for name in path.text.split(separator: "/") {
+      let parent = DiskPath(made.isEmpty ? "/" : made, kind: path.kind)
+      made += "/\(name)"
+      try makeDirectory(DiskPath(made, kind: path.kind), in: parent)
+    }
+  }
+
+  /// Takes the lock of a data directory, for as long as the handle lives.
+  func lock(_ path: DiskPath) throws -> any FileHandle {
+    let handle: any FileHandle
+    do throws(DiskError) {
+      handle = try files.open(path, FileMode(.create))
+    } catch {
+      guard error.code == .exists else { throw error }
+      handle = try files.open(path, FileMode(.write))
+    }
+    do throws(DiskError) {
+      try handle.lock()
+    } catch {
+      throw StartError("another s3storage uses this data directory")
+    }
+    return handle
+  }
 }
 
 /// Why the process does not start, said so that an operator can mend it.

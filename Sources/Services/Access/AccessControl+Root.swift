@@ -12,6 +12,17 @@ extension AccessControl {
   public func ensureRoot(
     preset: (id: String, secret: String)?
   ) async throws -> NewAccessKey? {
+    do {
+      return try await ensureRootOnce(preset: preset)
+    } catch MetadataError.alreadyExists {
+      // Another process that starts at the same time was faster: what it made is looked at.
+      return try await ensureRootOnce(preset: preset)
+    }
+  }
+
+  private func ensureRootOnce(
+    preset: (id: String, secret: String)?
+  ) async throws -> NewAccessKey? {
     let root: User
     if let known = try await metadata.user(named: Self.rootName, tenant: Self.defaultTenant) {
       root = known

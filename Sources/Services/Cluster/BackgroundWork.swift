@@ -2,27 +2,6 @@ public import ObjectEngine
 public import Runtime
 public import Telemetry
 
-/// What an operator may change about background work. The defaults are the design's.
-public struct BackgroundConfiguration: Sendable {
-  /// How long chunks of deleted objects are kept: 15 min.
-  public var deletionDelay: Duration = .seconds(900)
-  /// In what time every chunk is verified once; nil for never: 30 days.
-  public var scrubPeriod: Duration? = .seconds(30 * 86_400)
-  /// The part of the time that the periodic scrub works: a tenth.
-  public var scrubDutyCycle = 0.1
-  /// The part of the time that repair works, and spreading as well: a half.
-  public var repairDutyCycle = 0.5
-  /// How long a session of the Files API may rest before it has failed: 1 h.
-  public var sessionIdle: Duration = .seconds(3600)
-  /// How often abandoned uploads are looked for: every 5 min.
-  public var cleanupInterval: Duration = .seconds(300)
-  /// The age at which multipart uploads are aborted; nil for never, as S3 does.
-  public var multipartAge: Duration?
-
-  /// The defaults.
-  public init() {}
-}
-
 /// The background work of an installation in one process.
 public struct BackgroundWork: Sendable {
   /// Runs all of it.
@@ -31,6 +10,10 @@ public struct BackgroundWork: Sendable {
   public let scrub: ScrubWorker
   /// Makes lost chunks again.
   public let repairer: ExtentRepairer
+  /// What `supervisor` runs.
+  package let workers: [any BackgroundWorker]
+  /// What a gateway of a cluster has besides; nil in an installation of one process.
+  public let cluster: ClusterWork?
 
   /// Puts the workers of `engine` together, `others` behind them; their steps run on `pool`, best
   /// one of their own, since they may block it for long.
@@ -38,23 +21,105 @@ public struct BackgroundWork: Sendable {
     engine: ObjectEngine, configuration: BackgroundConfiguration = BackgroundConfiguration(),
     others: [any BackgroundWorker] = [], pool: ThreadPool, log: Log
   ) {
+    cluster = nil
     repairer = ExtentRepairer(engine: engine, log: log)
     scrub = ScrubWorker(
       repairer: repairer, period: configuration.scrubPeriod,
       dutyCycle: configuration.scrubDutyCycle, log: log)
+    workers = [
+      StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
+      TombstoneWorker(engine: engine, delay: configuration.deletionDelay, log: log),
+      SweepWorker(engine: engine, log: log),
+      RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
+      SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
+      UploadCleanupWorker(
+        engine: engine, sessionIdle: configuration.sessionIdle,
+        multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
+        log: log),
+      UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
+      IdleTrimmer(buffers: engine.buffers),
+    ] + others
     supervisor = WorkerSupervisor(
-      workers: [
-        StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
-        TombstoneWorker(engine: engine, delay: configuration.deletionDelay, log: log),
-        SweepWorker(engine: engine, log: log),
-        RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
-        SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
-        UploadCleanupWorker(
-          engine: engine, sessionIdle: configuration.sessionIdle,
-          multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
-          log: log),
-        UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
-        IdleTrimmer(buffers: engine.buffers),
-      ] + others, wallClock: engine.clock, pool: pool, log: log)
+      workers: workers, wallClock: engine.clock, pool: pool, log: log)
   }
+
+  /// Puts the workers of one of several gateways together, which share the stores in `membership`.
+  ///
+  /// What one process does for all, `led` included, is done by the one that holds the lease; each
+  /// process runs `others`. `holder` names this
+  /// process among them and is used by no other. `sleeping` is what idle workers wait by.
+  public init(
+    engine: ObjectEngine, membership: ClusterMembership, holder: Int64,
+    others: [any BackgroundWorker] = [], led ledOthers: [any BackgroundWorker] = [],
+    pool: ThreadPool,
+    sleeping: any Clock<Duration> = ContinuousClock(), log: Log
+  ) {
+    let configuration = membership.configuration
+    let metadata = membership.metadata
+    let leadership = Leadership(
+      metadata: metadata, holder: holder, length: configuration.leaseLength,
+      clock: membership.clock, log: log)
+    let repairer = ExtentRepairer(engine: engine, isShared: true, log: log)
+    let scrub = ScrubWorker(
+      repairer: repairer, period: configuration.scrubPeriod,
+      dutyCycle: configuration.scrubDutyCycle, log: log)
+    let horizon = ReadHorizon(
+      engine: engine, others: metadata, lease: configuration.leaseLength)
+    let copies = FormerCopies(repairer: repairer, horizon: horizon)
+    let comparison = StoreComparison(
+      engine: engine, metadata: metadata, copies: copies, log: log.named("comparison"))
+    let led: [any BackgroundWorker] = [
+      WriterReclaimWorker(
+        metadata: metadata, interval: configuration.leaseLength / 6, log: log),
+      TombstoneWorker(
+        engine: engine, delay: configuration.deletionDelay, interval: .seconds(10),
+        horizon: horizon, hasLeft: { membership.hasLeft($0) }, log: log),
+      SweepWorker(engine: engine, interval: configuration.sweepInterval, log: log),
+      LossWorker(engine: engine, membership: membership, log: log),
+      RepairWorker(
+        repairer: repairer, interval: configuration.repairInterval,
+        dutyCycle: configuration.repairDutyCycle),
+      SpreadWorker(
+        repairer: repairer, copies: copies, interval: .seconds(60),
+        dutyCycle: configuration.repairDutyCycle),
+      RebalanceWorker(
+        repairer: repairer, metadata: metadata, copies: copies,
+        interval: configuration.rebalanceInterval, dutyCycle: configuration.repairDutyCycle),
+      ReconcileWorker(membership: membership, comparison: comparison),
+      StrayWorker(
+        comparison: comparison, period: configuration.comparisonPeriod, clock: membership.clock),
+      scrub,
+      UploadCleanupWorker(
+        engine: engine, sessionIdle: configuration.sessionIdle,
+        multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
+        log: log),
+      UsageWorker(metadata: engine.metadata),
+    ]
+    let own: [any BackgroundWorker] = [
+      MembershipWorker(membership, leadership: leadership), LeadershipWorker(leadership),
+      WriterKeeper(
+        engine: engine, metadata: metadata, length: configuration.leaseLength, log: log),
+      IdleTrimmer(buffers: engine.buffers),
+    ]
+    self.repairer = repairer
+    self.scrub = scrub
+    cluster = ClusterWork(
+      membership: membership, leadership: leadership,
+      administration: ClusterAdministration(membership))
+    workers =
+      own + others + (led + ledOthers).map { LedWorker($0, leadership: leadership) }
+    supervisor = WorkerSupervisor(
+      workers: workers, clock: sleeping, wallClock: engine.clock, pool: pool, log: log)
+  }
+}
+
+/// What a gateway of a cluster has besides its workers.
+public struct ClusterWork: Sendable {
+  /// The storage servers as this gateway sees them.
+  public let membership: ClusterMembership
+  /// Whether this gateway does the background work; to be resigned at a shutdown, once the workers
+  /// have ended.
+  public let leadership: Leadership
+  /// What operators do with the members.
+  public let administration: ClusterAdministration
 }

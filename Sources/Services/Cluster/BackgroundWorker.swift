@@ -33,11 +33,24 @@ public protocol BackgroundWorker: Sendable {
   var dutyCycle: Double { get }
   /// How far it is.
   var progress: WorkerProgress { get }
+  /// The longest delay before a step is tried again that failed.
+  var longestDelay: Duration { get }
   /// Does a bounded piece of work. After an error it is called again, after a growing delay.
   func step() async throws -> StepOutcome
+  /// Another process may have done this work since the last step: what is remembered of it counts
+  /// no more. Called between steps.
+  func beginTerm()
+  /// What is done instead of `step` while another process does this work; nil for nothing.
+  func stepWithoutLead() async throws -> StepOutcome?
 }
 
 extension BackgroundWorker {
   /// All of the time.
   public var dutyCycle: Double { 1 }
+  /// A minute.
+  public var longestDelay: Duration { WorkerSupervisor.longestDelay }
+  /// Nothing is remembered.
+  public func beginTerm() {}
+  /// Nothing.
+  public func stepWithoutLead() async throws -> StepOutcome? { nil }
 }

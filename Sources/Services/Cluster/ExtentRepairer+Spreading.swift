@@ -32,16 +32,27 @@ extension ExtentRepairer {
   /// Their former copies stay: reads that run may hold the row as it was. They are for `remove`,
   /// once those reads have ended. Throws what the metadata throws, and `CancellationError`.
   func spread(_ id: ExtentID) async throws -> (outcome: RepairOutcome, moved: [MovedChunk]) {
+    try await move(id) { self.spreadTargets($0) }
+  }
+
+  /// Makes chunks of an extent again in the stores that `choose` says, by index, and records that
+  /// they lie there; as `spread`.
+  func move(
+    _ id: ExtentID, _ choose: (Extent) -> [Int: StoreID]
+  ) async throws -> (outcome: RepairOutcome, moved: [MovedChunk]) {
     guard running.withLock({ $0.insert(id).inserted }) else { return (.busy, []) }
     defer { running.withLock { _ = $0.remove(id) } }
     // As a running read: should the extent be deleted from here on, its chunks stay until the end.
     let token = engine.reads.begin(at: engine.clock.now)
     defer { engine.reads.end(token) }
+    let write = engine.writes.begin(at: engine.clock.now)
+    defer { engine.writes.end(write) }
     guard let extent = try await engine.metadata.extent(id) else { return (.gone, []) }
     do { _ = try ObjectEngine.geometry(of: extent) } catch {
       return (.refused("the extent's row makes no sense"), [])
     }
-    let targets = spreadTargets(extent)
+    let targets = choose(extent)
+    guard !targets.isEmpty else { return (.repaired(chunks: 0), []) }
     var job = RepairJob(
       extent: extent, wanted: targets.keys.reduce(0) { $0 | 1 << UInt32($1) })
     job.targets = targets

@@ -39,7 +39,7 @@ extension ExtentRepairer {
         }
       }
     } catch {
-      for writer in writers.values { await writer.abort() }
+      for index in writers.keys.sorted() { await writers[index]?.abort() }
       throw error
     }
   }
@@ -96,7 +96,7 @@ extension ExtentRepairer {
   func withdraw(_ job: RepairJob) async {
     let current: Extent?
     do { current = try await engine.metadata.extent(job.extent.id) } catch { return }
-    for (index, store) in job.written {
+    for (index, store) in job.written.sorted(by: { $0.key < $1.key }) {
       if let current, current.stores.indices.contains(index), current.stores[index] == store {
         continue
       }
@@ -106,7 +106,7 @@ extension ExtentRepairer {
 
   /// Removes bad chunks that lie now, good, in another store.
   func removeReplaced(_ job: RepairJob) async {
-    for (index, store) in job.written
+    for (index, store) in job.written.sorted(by: { $0.key < $1.key })
     where store != job.extent.stores[index] && job.corrupt & 1 << UInt32(index) != 0 {
       await delete(
         ChunkID(extent: job.extent.id, index: UInt8(index)), at: job.extent.stores[index])
@@ -116,7 +116,7 @@ extension ExtentRepairer {
   func delete(_ chunk: ChunkID, at id: StoreID) async {
     guard let store = engine.stores[id] else { return }
     do throws(ChunkStoreError) {
-      try await store.delete([chunk])
+      try await store.deleteLed([chunk])
     } catch {
       log.warning(
         "a chunk that nothing names stays in its store",

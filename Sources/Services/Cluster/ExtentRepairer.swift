@@ -3,6 +3,7 @@ import ChunkStore
 import Erasure
 import Metadata
 public import ObjectEngine
+import Placement
 import Runtime
 import Synchronization
 public import Telemetry
@@ -35,14 +36,20 @@ public final class ExtentRepairer: Sendable {
   let engine: ObjectEngine
   let log: Log
   private let inspector: ChunkInspector
+  /// Whether other processes may repair too, so that only work under a lease does.
+  private let isShared: Bool
   let running = Mutex<Set<ExtentID>>([])
 
-  /// Repairs extents of `engine`.
-  public init(engine: ObjectEngine, log: Log) {
+  /// Repairs extents of `engine`; with `isShared` only under a lease.
+  public init(engine: ObjectEngine, isShared: Bool = false, log: Log) {
     self.engine = engine
+    self.isShared = isShared
     self.log = log.named("repair")
     inspector = ChunkInspector(engine: engine)
   }
+
+  /// Whether the current task may repair.
+  var mayRepair: Bool { !isShared || WorkLease.current != nil }
 
   /// Makes the chunks of the extent whose bits are set; those that turn out to be good are left as
   /// they are. Throws what the metadata throws, and `CancellationError`.
@@ -52,6 +59,9 @@ public final class ExtentRepairer: Sendable {
     // As a running read: should the extent be deleted from here on, its chunks stay until the end.
     let token = engine.reads.begin(at: engine.clock.now)
     defer { engine.reads.end(token) }
+    // As a running write: places chosen by a former ring are known to be used.
+    let write = engine.writes.begin(at: engine.clock.now)
+    defer { engine.writes.end(write) }
     guard let extent = try await engine.metadata.extent(id) else { return .gone }
     let geometry: ExtentGeometry
     do { geometry = try ObjectEngine.geometry(of: extent) } catch {
@@ -79,13 +89,25 @@ public final class ExtentRepairer: Sendable {
       let own = job.extent.stores[index]
       if engine.stores.state(of: own) == .active {
         job.targets[index] = own
-      } else if let other = engine.stores.placeOne(job.extent.id, beside: taken) {
+      } else if let other = engine.stores.placeOne(job.extent.id, beside: taken)
+        ?? place(lost: index, of: job, taken: taken)
+      {
         job.targets[index] = other
         taken.append(other)
       } else {
         job.obstacle = "no store takes chunk \(index)"
       }
     }
+  }
+
+  /// Where a chunk goes whose store is not expected back when all others hold siblings: to one of
+  /// them, as long as no server gets more than may be lost.
+  private func place(lost index: Int, of job: RepairJob, taken: [StoreID]) -> StoreID? {
+    let own = job.extent.stores[index]
+    guard engine.stores.ring.node(own)?.state != .active else { return nil }
+    let kept = taken.filter { engine.stores.ring.node($0)?.state == .active }
+    return engine.stores.placeDoubled(
+      job.extent.id, beside: kept, limit: max(1, job.extent.parityCount))
   }
 
   /// Makes and writes the chunks that have a target; an outcome when it is of no use.

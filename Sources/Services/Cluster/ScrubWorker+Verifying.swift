@@ -29,7 +29,12 @@ extension ScrubWorker {
     log.warning(
       "bad chunks found", [("extent", "\(extent.id)"), ("chunks", "\(bad.bits)")])
     try await engine.metadata.queueRepair(extent.id, chunks: bad, reason: "found by a scrub")
-    if pass.isRequested { try await repair(extent, bad, &pass.report) }
+    guard pass.isRequested else { return }
+    guard repairer.mayRepair else {
+      pass.report.unrepaired += bad.nonzeroBitCount
+      return
+    }
+    try await repair(extent, bad, &pass.report)
   }
 
   private func tally(_ verdicts: [ChunkVerdict], _ report: inout ScrubReport) -> UInt32 {

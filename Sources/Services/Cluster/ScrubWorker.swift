@@ -104,6 +104,21 @@ public final class ScrubWorker: BackgroundWorker {
     return try await periodicStep()
   }
 
+  /// Where the periodic pass is and when the last one ended is read again from the metadata.
+  public func beginTerm() {
+    state.withLock { state in
+      state.periodic = nil
+      state.lastFinished = nil
+    }
+  }
+
+  /// A scrub that was asked for here goes on; what it finds is left to the leader's repair.
+  public func stepWithoutLead() async throws -> StepOutcome? {
+    guard state.withLock({ $0.isRequested }) else { return nil }
+    try await requestedStep()
+    return .busy
+  }
+
   // MARK: On request
 
   private func requestedStep() async throws {

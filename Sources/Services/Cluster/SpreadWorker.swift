@@ -21,8 +21,6 @@ public final class SpreadWorker: BackgroundWorker {
     var cursor: ExtentID?
     /// The rest of a page, the next extent last.
     var page: [Extent] = []
-    /// Copies with the newest read that began before their move was recorded, oldest first.
-    var waiting: [(copy: MovedChunk, newestRead: UInt64)] = []
   }
 
   /// `spread`.
@@ -31,15 +29,27 @@ public final class SpreadWorker: BackgroundWorker {
   public let dutyCycle: Double
   private let engine: ObjectEngine
   private let repairer: ExtentRepairer
+  private let copies: FormerCopies
   private let interval: Duration
   private let state = Mutex(State())
   private let count = ProgressCell()
 
   /// Looks every `interval` for extents to spread. `repairer` is the one of the repair worker.
-  public init(
+  public convenience init(
     repairer: ExtentRepairer, interval: Duration = .seconds(60), dutyCycle: Double = 0.5
   ) {
+    let horizon = ReadHorizon(engine: repairer.engine, others: nil, lease: .zero)
+    self.init(
+      repairer: repairer, copies: FormerCopies(repairer: repairer, horizon: horizon),
+      interval: interval, dutyCycle: dutyCycle)
+  }
+
+  /// The same with `copies` that others share.
+  init(
+    repairer: ExtentRepairer, copies: FormerCopies, interval: Duration, dutyCycle: Double
+  ) {
     self.repairer = repairer
+    self.copies = copies
     engine = repairer.engine
     self.interval = interval
     self.dutyCycle = dutyCycle
@@ -50,8 +60,8 @@ public final class SpreadWorker: BackgroundWorker {
 
   /// Spreads one extent, or looks at a page of them.
   public func step() async throws -> StepOutcome {
-    try await removeFormerCopies()
-    let waiting = state.withLock { $0.waiting.count }
+    try await copies.removeDue()
+    let waiting = copies.count
     guard waiting < Self.maximumWaiting else {
       count.add(0, detail: "\(waiting) former copies wait for reads to end")
       return .idle(nextAfter: min(interval, Self.shortRest))
@@ -63,13 +73,12 @@ public final class SpreadWorker: BackgroundWorker {
     }
     let (outcome, moved) = try await repairer.spread(extent)
     if case .busy = outcome { return .idle(nextAfter: min(interval, Self.shortRest)) }
-    let newestRead = engine.reads.newest
     state.withLock { state in
       if state.page.last?.id == extent { state.page.removeLast() }
-      state.waiting += moved.map { ($0, newestRead) }
     }
     note(outcome, moved: moved.count, extent)
-    try await removeFormerCopies()
+    try await copies.add(moved)
+    try await copies.removeDue()
     return .throttled
   }
 
@@ -86,14 +95,8 @@ public final class SpreadWorker: BackgroundWorker {
     return page.last?.id
   }
 
-  private func removeFormerCopies() async throws {
-    while let first = state.withLock({ $0.waiting.first }),
-      engine.reads.haveEnded(through: first.newestRead)
-    {
-      guard try await repairer.remove(first.copy) else { return }
-      state.withLock { _ = $0.waiting.removeFirst() }
-    }
-  }
+  /// Where the walk is means nothing any more.
+  public func beginTerm() { state.withLock { $0 = State() } }
 
   private func note(_ outcome: RepairOutcome, moved: Int, _ extent: ExtentID) {
     switch outcome {

@@ -2,6 +2,7 @@ import Base
 public import ChunkStore
 import Metadata
 public import ObjectEngine
+import Placement
 import Synchronization
 public import Telemetry
 
@@ -65,7 +66,7 @@ public final class SweepWorker: BackgroundWorker {
     }
     // Never the live one, whatever the metadata says.
     let own = engine.writer.epoch
-    let epochs = Set(try await metadata.unsweptEpochs().filter { $0 < own })
+    let epochs = Set(try await metadata.unsweptEpochs().filter { $0 != own })
     var walk = walk.withLock { $0 }
     // A new epoch may have chunks in stores that were listed before it was fenced.
     if walk.epochs != epochs { walk = Walk(epochs: epochs) }
@@ -74,8 +75,11 @@ public final class SweepWorker: BackgroundWorker {
       count.add(0, detail: "")
       return .idle(nextAfter: interval)
     }
+    // A store that is lost is compared with the metadata before it counts again.
+    let ring = engine.stores.ring
     let left = engine.stores.all.first {
       !walk.done.contains($0.id) && !walk.failed.contains($0.id)
+        && ring.node($0.id)?.state != .inactive
     }
     guard let store = left else { return try await finish(&walk) }
     do throws(ChunkStoreError) {
@@ -93,6 +97,9 @@ public final class SweepWorker: BackgroundWorker {
       0, detail: "\(walk.done.count) of \(engine.stores.all.count) stores swept")
     return .busy
   }
+
+  /// Stores that were done may have got more since.
+  public func beginTerm() { walk.withLock { $0 = Walk() } }
 
   /// Every store was tried: the epochs are swept if none failed.
   private func finish(_ walk: inout Walk) async throws -> StepOutcome {
@@ -127,7 +134,7 @@ public final class SweepWorker: BackgroundWorker {
       }
       let unnamed = suspects.filter { !named.contains($0.extent) }
       if !unnamed.isEmpty {
-        try await store.delete(unnamed)
+        try await store.deleteLed(unnamed)
         count.add(unnamed.count)
       }
     }

@@ -16,8 +16,6 @@ public final class TombstoneWorker: BackgroundWorker {
   static let batch = 256
   /// Tombstones that one step looks at, where many wait for stores that are away.
   static let largestBatch = 16_384
-  /// How far the clocks of a read and of a tombstone may be apart.
-  static let clockSkewMilliseconds: Int64 = 60_000
 
   /// `tombstones`.
   public let name = "tombstones"
@@ -25,15 +23,30 @@ public final class TombstoneWorker: BackgroundWorker {
   private let delayMilliseconds: Int64
   private let interval: Duration
   private let log: Log
+  private let horizon: ReadHorizon
+  /// Whether a store that is not among the engine's left the installation.
+  private let hasLeft: @Sendable (StoreID) -> Bool
   private let limit = Mutex(TombstoneWorker.batch)
   private let count = ProgressCell()
 
   /// Deletes at the stores of `engine` what has been dead for `delay`.
-  public init(
+  public convenience init(
     engine: ObjectEngine, delay: Duration = .seconds(900), interval: Duration = .seconds(10),
     log: Log
   ) {
+    self.init(
+      engine: engine, delay: delay, interval: interval,
+      horizon: ReadHorizon(engine: engine, others: nil, lease: .zero), log: log)
+  }
+
+  /// The same, where other processes read too.
+  init(
+    engine: ObjectEngine, delay: Duration, interval: Duration, horizon: ReadHorizon,
+    hasLeft: @escaping @Sendable (StoreID) -> Bool = { _ in false }, log: Log
+  ) {
     self.engine = engine
+    self.hasLeft = hasLeft
+    self.horizon = horizon
     delayMilliseconds = max(0, delay.wholeMilliseconds)
     self.interval = interval
     self.log = log.named("tombstones")
@@ -45,7 +58,7 @@ public final class TombstoneWorker: BackgroundWorker {
   /// Handles a batch of tombstones.
   public func step() async throws -> StepOutcome {
     let limit = limit.withLock { $0 }
-    let cutoff = try await cutoff()
+    let cutoff = try await horizon.cutoff(delayMilliseconds: delayMilliseconds)
     let tombstones = try await engine.metadata.tombstones(before: cutoff, limit: limit)
     let confirmed = try await delete(tombstones)
     count.add(
@@ -61,16 +74,6 @@ public final class TombstoneWorker: BackgroundWorker {
     return .busy
   }
 
-  /// Tombstones made before this moment may be executed.
-  private func cutoff() async throws -> Timestamp {
-    // The read is looked for first: one that begins later sees no extent that is dead by then.
-    let oldest = engine.reads.oldest
-    let now = try await engine.metadata.now()
-    let due = now.advanced(byMilliseconds: -delayMilliseconds)
-    guard let oldest else { return due }
-    return min(due, oldest.advanced(byMilliseconds: -Self.clockSkewMilliseconds))
-  }
-
   /// Deletes what can be; returns how many chunks are gone.
   private func delete(_ tombstones: [Tombstone]) async throws -> Int {
     var work: [StoreID: [(tombstone: Int, chunk: ChunkID)]] = [:]
@@ -82,12 +85,16 @@ public final class TombstoneWorker: BackgroundWorker {
       }
     }
     let outcomes = await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
-      for (store, chunks) in work {
+      // In the order of the stores: nothing depends on how they are hashed.
+      for (store, chunks) in work.sorted(by: { $0.key < $1.key }) {
         let ids = chunks.map(\.chunk)
-        group.addTask(executorPreference: engine.pool) { [engine] in
-          guard let target = engine.stores[store] else { return (store, .offline("unknown store")) }
+        group.addTask(executorPreference: engine.pool) { [engine, hasLeft] in
+          guard let target = engine.stores[store] else {
+            // Gone for good, with all that it held; where nobody leaves, a store may be unknown yet.
+            return (store, hasLeft(store) ? nil : .offline("unknown store"))
+          }
           do throws(ChunkStoreError) {
-            try await target.delete(ids)
+            try await target.deleteLed(ids)
             return (store, nil)
           } catch {
             return (store, error)

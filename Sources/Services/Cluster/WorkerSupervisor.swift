@@ -6,7 +6,7 @@ public import Telemetry
 /// Runs background workers until it is cancelled, each as a task of its own.
 ///
 /// A worker that fails is called again after a delay that doubles from `leastDelay` to
-/// `longestDelay`; it never stops the others.
+/// its `longestDelay`; it never stops the others.
 public final class WorkerSupervisor: Sendable {
   /// The delay after a first error.
   public static let leastDelay: Duration = .seconds(1)
@@ -111,7 +111,7 @@ public final class WorkerSupervisor: Sendable {
         log.warning(
           "background work failed and is tried again", [("worker", worker.name), ("error", text)])
       }
-      return Self.delay(afterFailures: failures)
+      return min(worker.longestDelay, Self.delay(afterFailures: failures))
     }
   }
 

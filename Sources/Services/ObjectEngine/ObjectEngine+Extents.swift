@@ -69,6 +69,8 @@ extension ObjectEngine {
     _ content: ObjectCommit.Content, _ commit: () async throws -> R
   ) async throws -> R {
     do {
+      // Not begun where the lease may end before the commit does.
+      guard writer.isLive else { throw MetadataError.fenced }
       return try await commit()
     } catch MetadataError.unknownOutcome {
       throw EngineError.metadata(.unknownOutcome)

@@ -18,24 +18,55 @@ extension ObjectEngine {
   /// Precondition: `range` lies in the object and is not empty.
   public func read(_ version: ObjectVersion, _ range: Range<Int64>) async throws -> ObjectRead {
     let read = try await beginRead(version, range)
-    try await read.prepare()
-    return read
+    do {
+      try await read.prepare()
+      return read
+    } catch {
+      guard read.isFromCache else { throw error }
+      // Chunks may have moved since.
+      let fresh = try await beginRead(version, range, mayBeCached: false)
+      try await fresh.prepare()
+      return fresh
+    }
   }
 
   /// The same without reading anything yet. Throws `metadata(.noSuchVersion)` when the version was
   /// replaced or deleted since it was looked up.
   func beginRead(
-    _ version: ObjectVersion, _ range: Range<Int64>
+    _ version: ObjectVersion, _ range: Range<Int64>, mayBeCached: Bool = true
   ) async throws -> ObjectRead {
     // The read counts from before the look-up of its extents: what is deleted after that waits.
     let token = reads.begin(at: clock.now)
-    let links: [ExtentLink]
+    let links: (all: [ExtentLink], areCached: Bool)
     do {
-      links = try await metadata.extents(of: version.number, in: range)
+      links = try await self.links(version, range, mayBeCached: mayBeCached)
     } catch {
       reads.end(token)
       throw (error as? MetadataError).map(EngineError.metadata) ?? error
     }
-    return try ObjectRead(engine: self, links: links, range: range, token: token)
+    return try ObjectRead(
+      engine: self, links: links.all, range: range, token: token,
+      cachedVersion: links.areCached ? version.number : nil)
+  }
+
+  private func links(
+    _ version: ObjectVersion, _ range: Range<Int64>, mayBeCached: Bool
+  ) async throws -> (all: [ExtentLink], areCached: Bool) {
+    guard let cache = extentCache, version.extentCount <= ExtentCache.maximumExtents else {
+      return (try await metadata.extents(of: version.number, in: range), false)
+    }
+    if mayBeCached, let known = await cache.links(of: version.number) {
+      return (known.filter { $0.overlaps(range) }, true)
+    }
+    let all = try await metadata.extents(of: version.number, in: 0..<version.size)
+    if !all.isEmpty { await cache.keep(all, of: version.number) }
+    return (all.filter { $0.overlaps(range) }, false)
+  }
+}
+
+extension ExtentLink {
+  /// Whether the extent holds any byte of a range of the object.
+  fileprivate func overlaps(_ range: Range<Int64>) -> Bool {
+    length > 0 && offset < range.upperBound && range.lowerBound - offset < length
   }
 }

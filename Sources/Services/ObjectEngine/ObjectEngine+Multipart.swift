@@ -44,6 +44,9 @@ extension ObjectEngine {
     _ number: Int, of upload: MultipartUpload, bucket: Bucket, from source: any ObjectSource,
     algorithms: [ChecksumAlgorithm], check: @escaping (ContentDigests) throws -> Void = { _ in }
   ) async throws -> UploadedPart {
+    guard writer.isLive else { throw EngineError.metadata(.fenced) }
+    let token = writes.begin(at: clock.now)
+    defer { writes.end(token) }
     let plan = ContentPlan(
       allowsInline: false, algorithms: algorithms, maximumSize: configuration.maximumPutSize)
     let content = ContentWriter(engine: self, plan: plan, check: check) { digests in

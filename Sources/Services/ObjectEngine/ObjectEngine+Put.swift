@@ -65,6 +65,9 @@ extension ObjectEngine {
     _ request: PutRequest, from source: any ObjectSource,
     check: @escaping (ContentDigests) throws -> Void = { _ in }
   ) async throws -> PutResult {
+    guard writer.isLive else { throw EngineError.metadata(.fenced) }
+    let token = writes.begin(at: clock.now)
+    defer { writes.end(token) }
     let version = writer.nextOpaqueID()
     let plan = ContentPlan(
       allowsInline: request.allowsInline, algorithms: request.algorithms,

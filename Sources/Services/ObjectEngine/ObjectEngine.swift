@@ -28,8 +28,12 @@ public final class ObjectEngine: Sendable {
   public let writer: WriterIdentity
   /// The reads that run.
   public let reads = ReadTracker()
+  /// The writes that run, so that it is known when those placed by a former ring have ended.
+  public let writes = ReadTracker()
   /// The installation.
   public let clusterID: ClusterID
+  /// Where extents of versions are kept for all gateways; nil for nowhere.
+  let extentCache: ExtentCache?
   /// The time of day.
   public let clock: any WallClock
   let random: any RandomSource
@@ -39,8 +43,10 @@ public final class ObjectEngine: Sendable {
   public init(
     configuration: EngineConfiguration, metadata: any MetadataStore, stores: StoreSet,
     keys: KeyRing, buffers: BufferPool, pool: ThreadPool, writer: WriterIdentity,
-    clusterID: ClusterID, clock: any WallClock, random: any RandomSource, log: Log
+    clusterID: ClusterID, clock: any WallClock, random: any RandomSource, log: Log,
+    extentCache: ExtentCache? = nil
   ) {
+    self.extentCache = extentCache
     self.configuration = configuration
     self.metadata = metadata
     self.stores = stores

@@ -31,11 +31,17 @@ public final class ObjectRead: @unchecked Sendable {
   private let engine: ObjectEngine
   private let readers: [ExtentReader]
   private let token: UInt64
+  /// The version whose extents came from the cache; nil when they came from the database.
+  private let cachedVersion: VersionNumber?
   private var pieces: [Piece] = []
   private var first: Content?
 
-  init(engine: ObjectEngine, links: [ExtentLink], range: Range<Int64>, token: UInt64) throws {
+  init(
+    engine: ObjectEngine, links: [ExtentLink], range: Range<Int64>, token: UInt64,
+    cachedVersion: VersionNumber? = nil
+  ) throws {
     self.engine = engine
+    self.cachedVersion = cachedVersion
     self.token = token
     var readers: [ExtentReader] = []
     do {
@@ -63,17 +69,39 @@ public final class ObjectRead: @unchecked Sendable {
     engine.reads.end(token)
   }
 
+  /// Whether chunks may have moved since their places were looked up.
+  var isFromCache: Bool { cachedVersion != nil }
+
   /// Reads the first stripe. Throws `EngineError` when the range cannot be read.
   public func prepare() async throws {
     guard let piece = pieces.first else { return }
     let buffer = try await engine.buffers.stripe(piece.byteCount)
-    first = try await withTaskExecutorPreference(engine.pool) {
-      try await Self.read(piece, into: buffer)
+    do {
+      first = try await withTaskExecutorPreference(engine.pool) {
+        try await Self.read(piece, into: buffer)
+      }
+    } catch {
+      await doubtCache()
+      throw error
     }
+  }
+
+  /// The next read of the version asks the database where its chunks are.
+  private func doubtCache() async {
+    if let cachedVersion { await engine.extentCache?.forget(cachedVersion) }
   }
 
   /// Delivers the range to `sink`. Throws what it throws, or `EngineError`.
   public func stream(to sink: Sink) async throws {
+    do {
+      try await deliver(to: sink)
+    } catch {
+      if error is EngineError { await doubtCache() }
+      throw error
+    }
+  }
+
+  private func deliver(to sink: Sink) async throws {
     if let content = first {
       try await sink(content.buffer.memory, content.range)
       first = nil
@@ -90,7 +118,7 @@ public final class ObjectRead: @unchecked Sendable {
         let index = started
         started += 1
         group.addTask(executorPreference: engine.pool) {
-          (index, try await Self.read(pieces[index], into: buffer))
+          (index, try await self.readAgainIfMoved(pieces[index], into: buffer))
         }
       }
       for next in pieces.indices {
@@ -120,8 +148,30 @@ public final class ObjectRead: @unchecked Sendable {
   /// Precondition: `buffer` has at least `largestBuffer` bytes.
   func stream(through buffer: StripeBuffer, to sink: Sink) async throws {
     for piece in pieces {
-      let content = try await Self.read(piece, into: buffer)
+      let content = try await readAgainIfMoved(piece, into: buffer)
       try await sink(content.buffer.memory, content.range)
+    }
+  }
+
+  /// Reads a piece; one whose chunks are not where a cache said they were is read once more, from
+  /// where the database says they are.
+  private func readAgainIfMoved(
+    _ piece: Piece, into buffer: StripeBuffer
+  ) async throws -> Content {
+    do {
+      return try await Self.read(piece, into: buffer)
+    } catch EngineError.unreadable(let available, let needed) {
+      let id = piece.reader.extent.id
+      guard let cachedVersion,
+        let links = try? await engine.metadata.extents(of: cachedVersion, in: 0..<Int64.max),
+        let link = links.first(where: { $0.extent.id == id }),
+        link.extent.stores != piece.reader.extent.stores
+      else { throw EngineError.unreadable(available: available, needed: needed) }
+      await doubtCache()
+      let reader = try ExtentReader(link.extent, engine: engine)
+      defer { reader.close() }
+      let moved = Piece(reader: reader, stripe: piece.stripe, range: piece.range)
+      return try await Self.read(moved, into: buffer)
     }
   }
 

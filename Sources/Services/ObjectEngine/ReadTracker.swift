@@ -19,6 +19,11 @@ public final class ReadTracker: Sendable {
     state.withLock { $0.starts.values.min() }
   }
 
+  /// The number of the running read that began first; nil when none runs.
+  public var oldestNumber: UInt64? {
+    state.withLock { $0.starts.keys.min() }
+  }
+
   /// The number of the read that began last; 0 before the first.
   public var newest: UInt64 { state.withLock { $0.next } }
 

@@ -1,6 +1,5 @@
 public import Base
 public import ChunkStore
-public import Erasure
 public import Placement
 import Synchronization
 
@@ -8,6 +7,15 @@ import Synchronization
 ///
 /// Members and ring may be replaced at any time; each call sees one state of both.
 public final class StoreSet: Sendable {
+  /// What placing goes by, at one moment.
+  struct View {
+    var ring: PlacementRing
+    /// Stores that take no writes.
+    var unwell: Set<StoreID>
+    /// Whether a store is full.
+    var isAnyFull: Bool
+  }
+
   private struct State {
     var members: [any ChunkStore]
     var byID: [StoreID: any ChunkStore]
@@ -31,6 +39,15 @@ public final class StoreSet: Sendable {
 
   /// All stores, in the order of their ordinals.
   public var all: [any ChunkStore] { state.withLock { $0.members } }
+
+  /// The ring and the health that belong together.
+  var view: View {
+    state.withLock { state in
+      let unwell = state.health.filter { $0.value != .active }
+      return View(
+        ring: state.ring, unwell: Set(unwell.keys), isAnyFull: unwell.values.contains(.full))
+    }
+  }
 
   /// The ring that new extents are placed by.
   public var ring: PlacementRing { state.withLock { $0.ring } }
@@ -60,13 +77,18 @@ public final class StoreSet: Sendable {
   /// Called at start and every few seconds, on an executor that may block.
   @discardableResult
   public func refresh() async -> [StoreHealth] {
-    var answers: [StoreHealth] = []
-    for store in all {
-      let health = await store.health()
-      observe(health.state, of: store.id)
-      answers.append(health)
+    let stores = all
+    return await withTaskGroup(of: (Int, StoreHealth).self) { group in
+      for (place, store) in stores.enumerated() {
+        group.addTask { (place, await store.health()) }
+      }
+      var answers: [StoreHealth?] = Array(repeating: nil, count: stores.count)
+      for await (place, health) in group {
+        observe(health.state, of: stores[place].id)
+        answers[place] = health
+      }
+      return answers.compactMap { $0 }
     }
-    return answers
   }
 
   /// Takes note of how a store is; of a strange one nothing is kept.
@@ -86,38 +108,10 @@ public final class StoreSet: Sendable {
     }
   }
 
-  /// Which store takes which chunk of a new extent, by chunk index: distinct stores as far as
-  /// enough of them take writes, else doubled up with at most `parity` chunks on one.
-  ///
-  /// Throws `storesFull` or `tooFewStores` when even that is impossible.
-  public func place(
-    _ extent: ExtentID, scheme: ErasureScheme
-  ) throws(EngineError) -> [StoreID] {
-    let (ring, health) = state.withLock { ($0.ring, $0.health) }
-    let unwell = Set(health.filter { $0.value != .active }.keys)
-    let ranked = ring.place(extent, count: scheme.total, beside: [], avoiding: unwell)
-    if ranked.count == scheme.total { return ranked }
-    let perStore = max(1, scheme.parity)
-    guard !ranked.isEmpty, ranked.count * perStore >= scheme.total else {
-      if ranked.isEmpty, health.values.contains(.full) { throw .storesFull }
-      throw .tooFewStores(
-        available: ranked.count, needed: (scheme.total + perStore - 1) / perStore)
-    }
-    return (0..<scheme.total).map { ranked[$0 % ranked.count] }
-  }
-
   /// What is known of a store; one that was never asked counts as active, a strange one as offline.
   public func state(of id: StoreID) -> StoreHealth.State {
     state.withLock { state in
       state.byID[id] == nil ? .offline : state.health[id] ?? .active
     }
-  }
-
-  /// A store that takes writes for one more chunk of an extent, other than those of `kept`; nil
-  /// when there is none.
-  public func placeOne(_ extent: ExtentID, beside kept: [StoreID]) -> StoreID? {
-    let (ring, health) = state.withLock { ($0.ring, $0.health) }
-    let unwell = Set(health.filter { $0.value != .active }.keys)
-    return ring.place(extent, count: 1, beside: kept, avoiding: unwell).first
   }
 }

@@ -113,7 +113,11 @@ public final class MetadataRecovery: Sendable {
       try await publishKeys()
       state.withLock { $0.nextKeyLook = now.advanced(byMilliseconds: 60_000) }
     }
-    guard let journal = state.withLock({ $0.journal }) else { return .seconds(10) }
+    guard let journal = state.withLock({ $0.journal }) else {
+      // Servers may have joined since, or another gateway has put a log in force.
+      if configuration.changeLog == .automatic, logStores.bringSomething { try await start() }
+      return .seconds(1)
+    }
     try await metadata.forgetMarks(journal.takeLogged())
     if state.withLock({ $0.nextMarkLook }) <= now {
       let marks = try await metadata.changeMarks(after: 0, limit: 256)

@@ -3,15 +3,13 @@ import json
 import os
 import pathlib
 import random
-import signal
 import socket
 import subprocess
-import tempfile
 import threading
-import time
 import urllib.request
 
 from . import http
+from .process import Process
 from .signing import Signer, encode_path
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -58,52 +56,41 @@ def free_ports(count):
     return found
 
 
-class Server:
+class Server(Process):
     """A running server; `start` again after it has ended keeps data and ports."""
 
-    def __init__(self, data_dir, environment=None, arguments=(), executable=None):
+    def __init__(self, data_dir, environment=None, arguments=(), executable=None, log_path=None):
+        super().__init__(log_path)
         self.data_dir = pathlib.Path(data_dir)
         self.environment = dict(environment or {})
         self.arguments = list(arguments)
         self.executable = executable or binary()
         self.ports = dict(zip(PORT_NAMES, free_ports(4)))
-        self.process = None
-        self.log_path = pathlib.Path(tempfile.mkstemp(prefix="s3storage-log-")[1])
         self.signer = Signer(ACCESS_KEY, SECRET_KEY)
 
     # Life
 
-    def spawn(self, **extra):
+    def command(self):
+        """The command line but for the ports."""
+        return [self.executable, "serve", "--data-dir", str(self.data_dir)]
+
+    def spawn(self, options=None, **extra):
         """Starts the process and returns at once."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         environment |= {
-            "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "debug",
-            "STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0",
+            "ROOT_ACCESS_KEY": self.signer.access_key, "ROOT_SECRET_KEY": self.signer.secret_key,
+            "LOG_LEVEL": "debug", "STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0",
             # Tests that count chunks want none but their own; those of recovery ask for them.
             "SNAPSHOT_SECONDS": "0"}
         environment |= self.environment | extra
-        command = [self.executable, "serve", "--data-dir", str(self.data_dir)]
+        command = self.command()
         for name in PORT_NAMES:
             command += [f"--{name}-port", str(self.ports[name])]
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                command + self.arguments, env=environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log)
-        return self
+        return self.launch(command + self.arguments, environment, **(options or {}))
 
     def start(self, timeout=30, **extra):
         """Starts the process and waits until it serves."""
-        self.spawn(**extra)
-        deadline = time.monotonic() + timeout
-        while not self.healthy():
-            if self.process.poll() is not None:
-                raise AssertionError(
-                    f"the server ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"no health within {timeout} s:\n{self.log()[-4000:]}")
-            time.sleep(0.05)
-        return self
+        return self.spawn(**extra).await_start(self.healthy, timeout)
 
     def healthy(self):
         try:
@@ -112,32 +99,7 @@ class Server:
         except OSError:
             return False
 
-    def stop(self, timeout=30):
-        """Ends the process as a service manager does, and returns its exit code."""
-        if self.process is None or self.process.poll() is not None:
-            return None if self.process is None else self.process.returncode
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"no end {timeout} s after SIGTERM:\n{self.log()[-4000:]}")
-
-    def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def discard(self):
-        """Ends the process whatever its state, and forgets its log."""
-        self.kill()
-        self.log_path.unlink(missing_ok=True)
-
     # Looking at it
-
-    @property
-    def pid(self):
-        return self.process.pid
 
     def url(self, name, path=""):
         return f"http://127.0.0.1:{self.ports[name]}{path}"
@@ -149,31 +111,6 @@ class Server:
     @property
     def endpoint(self):
         return self.url("s3")
-
-    def log(self):
-        return self.log_path.read_text(errors="replace")
-
-    def descriptors(self):
-        """What the process has open, as a list of names."""
-        names = []
-        for entry in os.scandir(f"/proc/{self.pid}/fd"):
-            try:
-                names.append(os.readlink(entry.path))
-            except FileNotFoundError:
-                pass
-        return names
-
-    def status_field(self, name):
-        """A field of /proc/PID/status in KiB (VmRSS, VmHWM) or as a number (Threads)."""
-        for line in open(f"/proc/{self.pid}/status"):
-            if line.startswith(name + ":"):
-                return int(line.split()[1])
-        raise KeyError(name)
-
-    def cpu_seconds(self):
-        """User and system time that the process has used."""
-        fields = open(f"/proc/{self.pid}/stat").read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def files(self, *patterns):
         """Files of the data directory as a set of paths relative to it; chunk files by default."""
@@ -217,12 +154,13 @@ class Server:
         return (signer or self.signer).presign(
             method, self.host, "/" + encode_path(f"{bucket}/{key}"), **options)
 
-    def admin(self, *arguments, check=True, input=None, access_key=ACCESS_KEY,
-              secret_key=SECRET_KEY):
+    def admin(self, *arguments, check=True, input=None, access_key=None,
+              secret_key=None):
         """Runs `s3storage admin …` against this server; the output parsed where it is JSON."""
         done = subprocess.run(
-            [self.executable, "admin", "--endpoint", self.url("admin"), "--access-key", access_key,
-             "--secret-key", secret_key, *arguments],
+            [self.executable, "admin", "--endpoint", self.url("admin"), "--access-key",
+             access_key or self.signer.access_key, "--secret-key",
+             secret_key or self.signer.secret_key, *arguments],
             capture_output=True, text=True, input=input, timeout=120)
         if not check:
             return done

@@ -17,12 +17,13 @@ final class ChunkFiles: Sendable {
   let guardian: StoreGuard
   private let state = Mutex(State())
   /// Epochs whose directories need a sync.
-  private let syncs = GroupCommit<[UInt64], Void> { $0.count }
+  private let syncs: GroupCommit<[UInt64], Void>
 
   private var fileSystem: any FileSystem { guardian.fileSystem }
   private var layout: StoreLayout { guardian.layout }
 
-  init(guardian: StoreGuard) {
+  init(guardian: StoreGuard, clock: (any Clock<Duration>)?) {
+    syncs = GroupCommit(clock: clock) { $0.count }
     self.guardian = guardian
   }
 

@@ -1,3 +1,4 @@
+internal import Runtime
 internal import Synchronization
 
 /// Lets many tasks share one sync: while one flushes, the others' items gather for the next flush.
@@ -26,8 +27,8 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     var lastCount = 0
   }
 
-  /// How long a flush waits before it looks whether company has come.
-  private static var patience: Duration { .milliseconds(2) }
+  /// How long a flush waits before it looks whether company has come, in microseconds.
+  private static var patience: Int { 2000 }
   /// How often it waits at most, as long as more come each time.
   private static var waits: Int { 3 }
   /// Items that are company enough.
@@ -36,8 +37,14 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
   private let state = Mutex(State())
   private let prefix: @Sendable ([Item]) -> Int
 
-  /// `prefix` says how many of the first waiting items, at least one, make a batch.
-  init(prefix: @escaping @Sendable ([Item]) -> Int) {
+  private let clock: (any Clock<Duration>)?
+
+  /// `prefix` says how many of the first waiting items, at least one, make a batch. Waits for
+  /// company by `clock`, or where there is none by blocking its thread.
+  init(
+    clock: (any Clock<Duration>)? = nil, prefix: @escaping @Sendable ([Item]) -> Int
+  ) {
+    self.clock = clock
     self.prefix = prefix
   }
 
@@ -81,8 +88,13 @@ final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     guard max(first, last) > 1 else { return }
     var count = first
     for _ in 0..<Self.waits where count < Self.company {
-      // A caller that was cancelled flushes at once: others depend on it.
-      guard (try? await Task.sleep(for: Self.patience)) != nil else { return }
+      if let clock {
+        // A caller that was cancelled flushes at once: others depend on it.
+        guard (try? await clock.sleep(for: .microseconds(Self.patience))) != nil else { return }
+      } else {
+        // The thread may block, and does so for longer in the flush itself.
+        BlockingPause.wait(microseconds: Self.patience)
+      }
       let now = state.withLock { $0.queue.count }
       if now == count { return }
       count = now

@@ -32,7 +32,7 @@ public final class LocalChunkStore: ChunkStore {
     self.options = options
     volumes = VolumeLog(
       store: description.store, guardian: guardian, options: options, log: log)
-    files = ChunkFiles(guardian: guardian)
+    files = ChunkFiles(guardian: guardian, clock: options.clock)
   }
 
   /// Writes a small chunk as a record; many at once share one write and one sync.

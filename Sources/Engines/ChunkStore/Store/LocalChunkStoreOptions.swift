@@ -20,6 +20,8 @@ public struct LocalChunkStoreOptions: Sendable {
   public var compactionStep = 4 * ByteCount.mebibyte
   /// Volumes kept open for reading.
   public var openVolumes = 32
+  /// Times how long a flush waits for company; nil lets it block its thread, which costs least.
+  public var clock: (any Clock<Duration>)?
 
   /// The constants of a store that asks for no others.
   public init() {}

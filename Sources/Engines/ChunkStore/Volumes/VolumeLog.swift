@@ -85,7 +85,7 @@ final class VolumeLog: Sendable {
     handles = VolumeHandles(
       fileSystem: guardian.fileSystem, layout: guardian.layout, limit: options.openVolumes)
     let batchSize = options.batchSize
-    commits = GroupCommit { Self.prefix($0, limit: batchSize) }
+    commits = GroupCommit(clock: options.clock) { Self.prefix($0, limit: batchSize) }
   }
 
   /// Lets one piece of housekeeping at a time through.

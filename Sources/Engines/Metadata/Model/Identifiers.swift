@@ -40,6 +40,9 @@ public struct VersionNumber: Hashable, Comparable, Sendable {
     rawValue = Int64(epoch << 36 | counter)
   }
 
+  /// The epoch of the writer that made it.
+  public var epoch: UInt64 { UInt64(max(rawValue, 0)) >> 36 }
+
   /// Earlier made by the same writer is less.
   public static func < (left: VersionNumber, right: VersionNumber) -> Bool {
     left.rawValue < right.rawValue

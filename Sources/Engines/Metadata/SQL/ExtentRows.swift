@@ -39,7 +39,7 @@ enum ExtentRows {
     var digests: [UInt8] = []
     digests.reserveCapacity(SHA256Digest.byteCount * extent.digests.count)
     for digest in extent.digests { digests += digest.bytes }
-    try await session.run(
+    try await session.execute(
       insertExtent,
       [
         .bytes(extent.id.bytes), .int(placement), .int(Int64(extent.dataCount)),
@@ -49,7 +49,7 @@ enum ExtentRows {
       ])
     if extent.missing != 0 {
       let survivors = extent.stores.count - extent.missing.nonzeroBitCount
-      try await session.run(
+      try await session.execute(
         queue,
         [
           .bytes(extent.id.bytes), .int(Int64(extent.missing)), .int(Int64(survivors)),
@@ -87,7 +87,7 @@ enum ExtentRows {
   ) async throws {
     var start: Int64 = 0
     for (ordinal, extent) in extents.enumerated() {
-      try await session.run(
+      try await session.execute(
         link,
         [
           .int(version), .int(start), .int(Int64(ordinal)), .int(extent.plaintextLength),

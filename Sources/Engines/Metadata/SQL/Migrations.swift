@@ -22,29 +22,62 @@ public enum Migrations {
   public static func apply(to driver: some SQLDriver) async throws -> [Int] {
     let dialect = driver.dialect
     let before = try await driver.write(cost: 0) { session in
-      try await session.define(
-        dialect.render(
-          """
-          CREATE TABLE IF NOT EXISTS schema_migrations(
-            number @int PRIMARY KEY, applied_ms @int NOT NULL) @clustered
-          """))
-      return Int(try await session.query(applied, []).first?.optionalInt(0) ?? 0)
-    }
-    guard before <= current else {
-      throw MetadataError.unavailable(
-        "the database has schema \(before), this release knows \(current): run a newer release")
+      try await version(dialect, session)
     }
     var done: [Int] = []
     for migration in all where migration.number > before {
       try await driver.write(cost: 0) { session in
-        for statement in migration.statements {
-          try await session.define(dialect.render(statement))
-        }
-        try await session.run(
-          record, [.int(Int64(migration.number)), .int(try await session.now().milliseconds)])
+        try await apply(migration, dialect, session)
       }
       done.append(migration.number)
     }
     return done
+  }
+
+  /// Applies what is missing inside one transaction, which keeps others out. Returns the numbers
+  /// that were applied; throws as `apply(to:)`.
+  public static func apply(
+    in session: any SQLSession, dialect: SQLDialect
+  ) async throws -> [Int] {
+    let before = try await version(dialect, session)
+    var done: [Int] = []
+    for migration in all where migration.number > before {
+      try await apply(migration, dialect, session)
+      done.append(migration.number)
+    }
+    return done
+  }
+
+  /// The schema that a database has. Throws what its driver throws where it has none.
+  public static func version(_ session: any SQLSession) async throws -> Int {
+    Int(try await session.query(applied, []).first?.optionalInt(0) ?? 0)
+  }
+
+  private static func version(
+    _ dialect: SQLDialect, _ session: any SQLSession
+  ) async throws -> Int {
+    try await session.define(
+      dialect.render(
+        """
+        CREATE TABLE IF NOT EXISTS schema_migrations(
+          number @int PRIMARY KEY, applied_ms @int NOT NULL) @clustered
+        """))
+    let version = try await version(session)
+    guard version <= current else {
+      throw MetadataError.unavailable(
+        "the database has schema \(version), this release knows \(current): run a newer release")
+    }
+    return version
+  }
+
+  private static func apply(
+    _ migration: (number: Int, statements: [String]), _ dialect: SQLDialect,
+    _ session: any SQLSession
+  ) async throws {
+    for statement in migration.statements {
+      try await session.define(dialect.render(statement))
+    }
+    try await session.run(
+      record, [.int(Int64(migration.number)), .int(try await session.now().milliseconds)])
   }
 }

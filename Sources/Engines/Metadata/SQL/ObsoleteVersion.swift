@@ -26,21 +26,22 @@ enum ObsoleteVersion {
 
     /// `set` makes the SQL of the set, its values numbered from the number that it gets.
     init(_ set: (Int) -> String) {
+      // Locked, so that no repair moves the extent between this statement and the next.
       entomb = SQLStatement(
         """
         INSERT INTO tombstones(extent, placement_id, unconfirmed, created_ms)
         SELECT id, placement_id,
           (CAST(1 AS @int) << CAST(data_count + parity_count AS INTEGER)) - 1, $1
-        FROM extents WHERE id IN (\(set(2)))
+        FROM extents WHERE id IN (\(set(2))) @update
         """)
       delete = SQLStatement("DELETE FROM extents WHERE id IN (\(set(1)))")
       forgetRepair = SQLStatement("DELETE FROM repair_queue WHERE extent IN (\(set(1)))")
     }
 
     func run(_ set: [SQLValue], now: Int64, _ session: any SQLSession) async throws {
-      try await session.run(entomb, [.int(now)] + set)
-      try await session.run(delete, set)
-      try await session.run(forgetRepair, set)
+      try await session.execute(entomb, [.int(now)] + set)
+      try await session.execute(delete, set)
+      try await session.execute(forgetRepair, set)
     }
   }
 
@@ -52,10 +53,10 @@ enum ObsoleteVersion {
     let id: [SQLValue] = [.int(version)]
     guard let row = try await session.query(deleteVersion, id).first else { return false }
     if try row.int(0) == 0 {
-      try await session.run(deleteInline, id)
+      try await session.execute(deleteInline, id)
     } else {
       try await ofVersion.run(id, now: now, session)
-      try await session.run(deleteLinks, id)
+      try await session.execute(deleteLinks, id)
     }
     return true
   }

@@ -45,8 +45,34 @@ public protocol SQLSession: AnyObject {
   @discardableResult
   func run(_ statement: SQLStatement, _ values: [SQLValue]) async throws -> Int
 
+  /// Runs a statement of which only its failure matters. A driver may keep it back until the next
+  /// statement whose rows are asked for, or the commit, to save a round trip: the order stays, and
+  /// the error comes then.
+  func execute(_ statement: SQLStatement, _ values: [SQLValue]) async throws
+
+  /// Runs a query whose rows are handed to `body`, at the latest before the rows of the next query
+  /// are returned or the transaction is committed; what `body` throws fails the transaction. A
+  /// driver may keep it back as with `execute`.
+  func check(
+    _ statement: SQLStatement, _ values: [SQLValue], _ body: @escaping (SQLRows) throws -> Void
+  ) async throws
+
   /// Runs a statement of a migration: without values, and not kept.
   func define(_ text: String) async throws
+}
+
+extension SQLSession {
+  /// Runs it at once.
+  public func execute(_ statement: SQLStatement, _ values: [SQLValue]) async throws {
+    try await run(statement, values)
+  }
+
+  /// Runs it at once.
+  public func check(
+    _ statement: SQLStatement, _ values: [SQLValue], _ body: @escaping (SQLRows) throws -> Void
+  ) async throws {
+    try body(try await query(statement, values))
+  }
 }
 
 /// What the mutations of one transaction gather, written or forgotten when it ends.
@@ -89,7 +115,7 @@ public final class TransactionMemo {
     try await flushChanges(to: session)
     content = Content()
     for (bucket, delta) in usage where delta.objects != 0 || delta.bytes != 0 {
-      try await session.run(
+      try await session.execute(
         Self.insertUsage, [.int(bucket.number), .int(delta.objects), .int(delta.bytes)])
     }
   }

@@ -66,7 +66,8 @@ extension SQLMetadataStore {
       checksum: commit.checksum, attributes: try AttributeCodec.encode(commit.attributes),
       tags: try AttributeCodec.encodeTags(commit.attributes.tags), extentCount: extents.count)
     let cache = placements
-    let (result, learned) = try await mutate(cost: cost) { session in
+    let made = Set(extents.map(\.id.epoch)).union([commit.version.number.epoch])
+    let (result, learned) = try await mutate(cost: cost, made: made) { session in
       let versioning = try await Self.versioning(of: commit.bucket, session)
       let head = try await Head.read(commit.bucket, commit.key, session)
       try Head.check(commit.condition, head)
@@ -80,7 +81,7 @@ extension SQLMetadataStore {
       let id = result.number.rawValue
       switch commit.content {
       case .inline(let data):
-        try await session.run(
+        try await session.execute(
           SQL.insertInline,
           [
             .int(id), .bytes(data.extent.bytes), .bytes(data.wrappedKey),
@@ -116,9 +117,9 @@ extension SQLMetadataStore {
       }
       // Moved before the old row goes, so that nothing of them becomes a tombstone.
       let move: [SQLValue] = [.int(version.number.rawValue), .int(expected.rawValue)]
-      for statement in SQL.moves { try await session.run(statement, move) }
+      for statement in SQL.moves { try await session.execute(statement, move) }
       for statement in SQL.moved {
-        try await session.run(statement, [.int(expected.rawValue)])
+        try await session.execute(statement, [.int(expected.rawValue)])
       }
       let new = NewVersion(
         bucket: bucket, key: key, id: version, size: try old.int(0), etag: try old.text(1),

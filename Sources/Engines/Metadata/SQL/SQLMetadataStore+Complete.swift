@@ -24,7 +24,8 @@ extension SQLMetadataStore {
   /// Throws `invalidPart` for the first part that is not there as it was read, or not ascending.
   public func complete(_ completion: UploadCompletion) async throws -> CommittedVersion {
     guard !completion.parts.isEmpty else { throw MetadataError.invalidPart(1) }
-    return try await mutate(cost: 1024 + 256 * completion.parts.count) { session in
+    let made: Set<UInt64> = [completion.version.number.epoch]
+    return try await mutate(cost: 1024 + 256 * completion.parts.count, made: made) { session in
       let (bucket, key) = (completion.bucket, completion.key)
       let versioning = try await Self.versioning(of: bucket, session)
       let upload = try Self.upload(
@@ -37,7 +38,7 @@ extension SQLMetadataStore {
       let now = try await session.now().milliseconds
       for gap in gaps {
         try await ObsoleteVersion.entombParts(of: id, gap, now: now, session)
-        try await session.run(
+        try await session.execute(
           SQL.deleteParts, [.int(id), .int(Int64(gap.lowerBound)), .int(Int64(gap.upperBound))])
       }
       let new = NewVersion(
@@ -47,7 +48,7 @@ extension SQLMetadataStore {
         tags: try AttributeCodec.encodeTags(upload.attributes.tags),
         partCount: completion.parts.count, extentCount: completion.parts.count, upload: id)
       let result = try await new.install(versioning: versioning, head: head, session)
-      try await session.run(SQL.link, [.int(result.number.rawValue), .int(id)])
+      try await session.execute(SQL.link, [.int(result.number.rawValue), .int(id)])
       try await Self.removeUpload(completion.upload, session)
       return result
     }

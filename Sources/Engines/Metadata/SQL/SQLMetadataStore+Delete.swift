@@ -105,23 +105,23 @@ extension SQLMetadataStore {
     try await ObsoleteVersion.remove(version, now: now, session)
     guard let head = target.head else { return }
     if head.version != version {
-      if head.nullVersion == version { try await session.run(SQL.clearNull, name) }
+      if head.nullVersion == version { try await session.execute(SQL.clearNull, name) }
       return
     }
     var remaining = Usage(objects: 0, bytes: 0)
     if let latest = try await session.query(SQL.latest, name).first {
       let isLive = try latest.int(1) == VersionKind.object
       if isLive { remaining = Usage(objects: 1, bytes: try latest.int(2)) }
-      try await session.run(
+      try await session.execute(
         SQL.moveHead,
         [
           .int(try latest.int(0)), .int(isLive ? 1 : 0), .int(try latest.int(2)),
           .text(try latest.text(3)), .int(try latest.int(4)), .int(try latest.int(5)),
           .text(try latest.text(6)), .int(try latest.int(7)),
         ] + name)
-      if head.nullVersion == version { try await session.run(SQL.clearNull, name) }
+      if head.nullVersion == version { try await session.execute(SQL.clearNull, name) }
     } else {
-      try await session.run(SQL.deleteHead, name)
+      try await session.execute(SQL.deleteHead, name)
     }
     session.memo.addUsage(
       target.bucket, objects: remaining.objects - (head.isLive ? 1 : 0),

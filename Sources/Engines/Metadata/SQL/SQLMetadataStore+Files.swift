@@ -69,7 +69,7 @@ extension SQLMetadataStore {
   public func updateFile(
     _ id: FileID, state: FileRecord.State, size: Int64, sha256: SHA256Digest?
   ) async throws {
-    try await write(cost: 256) { session in
+    try await leasedWrite(cost: 256) { session in
       let changed = try await session.run(
         SQL.update,
         [

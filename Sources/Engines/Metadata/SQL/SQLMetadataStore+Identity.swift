@@ -15,11 +15,11 @@ extension SQLMetadataStore {
     static let byID = SQLStatement("SELECT \(columns) FROM users WHERE id = $1")
     static let setDisabled = SQLStatement("UPDATE users SET disabled = $1 WHERE id = $2")
     static let generation = SQLStatement("SELECT value FROM settings WHERE name = $1")
-    static let setGeneration = SQLStatement(
-      """
-      INSERT INTO settings(name, value) VALUES($1, $2)
-      ON CONFLICT(name) DO UPDATE SET value = excluded.value
-      """)
+    // Locked: two changes at once count as two.
+    static let lockGeneration = SQLStatement(
+      "SELECT value FROM settings WHERE name = $1 @update")
+    static let insertGeneration = SQLStatement("INSERT INTO settings(value, name) VALUES($1, $2)")
+    static let setGeneration = SQLStatement("UPDATE settings SET value = $1 WHERE name = $2")
   }
 
   /// The setting that counts changes of identities, as a little-endian number of 64 bits.
@@ -37,16 +37,17 @@ extension SQLMetadataStore {
 
   /// Tells caches that identities changed, in the transaction that changes them.
   static func raiseGeneration(_ session: any SQLSession) async throws {
-    let next = try await generation(session) &+ 1
+    let row = try await session.query(SQL.lockGeneration, [.text(generationName)]).first
     var writer = ByteWriter(capacity: 8)
-    writer.write(next)
-    try await session.run(SQL.setGeneration, [.text(generationName), .bytes(writer.bytes)])
+    writer.write(try generation(row) &+ 1)
+    // Of two that insert the first, one collides and is run again.
+    try await session.run(
+      row == nil ? SQL.insertGeneration : SQL.setGeneration,
+      [.bytes(writer.bytes), .text(generationName)])
   }
 
-  private static func generation(_ session: any SQLSession) async throws -> Int64 {
-    guard let row = try await session.query(SQL.generation, [.text(generationName)]).first else {
-      return 0
-    }
+  private static func generation(_ row: SQLRow?) throws -> Int64 {
+    guard let row else { return 0 }
     var reader = ByteReader(try row.bytes(0))
     guard let value = try? reader.readInteger(Int64.self), reader.isAtEnd else {
       throw SQLRow.corrupt(0)
@@ -111,6 +112,9 @@ extension SQLMetadataStore {
 
   /// Changes whenever a user, key or policy changes: what caches compare.
   public func identityGeneration() async throws -> Int64 {
-    try await driver.read { session in try await Self.generation(session) }
+    try await driver.read { session in
+      try Self.generation(
+        try await session.query(SQL.generation, [.text(Self.generationName)]).first)
+    }
   }
 }

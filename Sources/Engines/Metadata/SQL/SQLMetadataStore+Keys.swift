@@ -29,6 +29,12 @@ extension SQLMetadataStore {
       """)
     static let encryptionKeys = SQLStatement(
       "SELECT number, wrapped, master_check, created_ms FROM encryption_keys ORDER BY number")
+    // A row that all who replace keys write first: one after the other.
+    static let lockEncryptionKeys = SQLStatement(
+      """
+      INSERT INTO settings(name, value) VALUES('encryption_keys_lock', $1)
+      ON CONFLICT(name) DO UPDATE SET value = excluded.value
+      """)
     static let deleteEncryptionKeys = SQLStatement("DELETE FROM encryption_keys WHERE number > 0")
     static let insertEncryptionKey = SQLStatement(
       """
@@ -139,6 +145,7 @@ extension SQLMetadataStore {
     _ keys: [StoredEncryptionKey], expected: [UInt32]
   ) async throws {
     try await write(cost: 512 + 256 * keys.count) { session in
+      try await session.execute(SQL.lockEncryptionKeys, [.bytes([])])
       let stored = try await Self.encryptionKeys(session).map(\.number)
       let numbers = Set(keys.map(\.number))
       guard stored == expected.sorted(), numbers.isSuperset(of: stored),
@@ -165,7 +172,7 @@ extension SQLMetadataStore {
 
   /// Sets a value of the installation.
   public func setSetting(_ name: String, _ value: [UInt8]) async throws {
-    _ = try await write(cost: 256 + value.count) { session in
+    _ = try await leasedWrite(cost: 256 + value.count) { session in
       try await session.run(SQL.setSetting, [.text(name), .bytes(value)])
     }
   }

@@ -43,7 +43,8 @@ extension SQLMetadataStore {
         total.bytes &+= try row.int(2)
         totals[bucket] = total
       }
-      for (bucket, total) in totals {
+      // In one order for all, so that two who fold do not wait for each other.
+      for (bucket, total) in totals.sorted(by: { $0.key < $1.key }) {
         try await session.run(SQL.addUsage, [.int(total.objects), .int(total.bytes), .int(bucket)])
       }
       return rows.count

@@ -45,7 +45,9 @@ extension SQLMetadataStore {
         let id = SQLValue.bytes(extent.bytes)
         let bits = SQLValue.int(Int64(chunks))
         if try await session.run(SQL.deleteConfirmed, [id, bits]) == 0 {
-          try await session.run(SQL.confirm, [bits, id])
+          try await session.execute(SQL.confirm, [bits, id])
+          // Others may have confirmed the rest since the look above.
+          try await session.execute(SQL.deleteConfirmed, [id, .int(0)])
         }
       }
     }

@@ -10,11 +10,12 @@ extension SQLMetadataStore {
       """
       INSERT INTO multipart_uploads(\(columns)) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
       """)
-    static let select = SQLStatement(
-      """
+    static let select = SQLStatement(selectText)
+    static let selectLocked = SQLStatement(selectText + " @update")
+    static let selectText = """
       SELECT \(columns) FROM multipart_uploads
       WHERE id = $1 AND nonce = $2 AND bucket_id = $3 AND key = $4
-      """)
+      """
     static let lock = SQLStatement(
       "SELECT bucket_id FROM multipart_uploads WHERE id = $1 AND nonce = $2 @update")
     static let partExtent = SQLStatement(
@@ -68,25 +69,27 @@ extension SQLMetadataStore {
       checksumIsComposite: checksum.isComposite)
   }
 
-  /// The row of an upload inside a transaction that changes it. Throws `noSuchUpload`.
+  /// The row of an upload inside a transaction that ends it: locked, so that no part changes until
+  /// then. Throws `noSuchUpload`.
   static func openUpload(
     _ id: OpaqueID, bucket: BucketID, key: [UInt8], _ session: any SQLSession
   ) async throws -> SQLRow {
-    let row = try await session.query(
-      SQL.select,
-      [
-        .int(id.number.rawValue), .int(Int64(bitPattern: id.nonce)), .int(bucket.number),
-        .bytes(key),
-      ]
-    ).first
+    let row = try await session.query(SQL.selectLocked, name(id, bucket, key)).first
     guard let row else { throw MetadataError.noSuchUpload }
     return row
   }
 
+  private static func name(_ id: OpaqueID, _ bucket: BucketID, _ key: [UInt8]) -> [SQLValue] {
+    [
+      .int(id.number.rawValue), .int(Int64(bitPattern: id.nonce)), .int(bucket.number),
+      .bytes(key),
+    ]
+  }
+
   /// Removes an upload and what is left of its parts' rows.
   static func removeUpload(_ id: OpaqueID, _ session: any SQLSession) async throws {
-    try await session.run(SQL.deleteParts, [.int(id.number.rawValue)])
-    try await session.run(SQL.deleteUpload, [.int(id.number.rawValue)])
+    try await session.execute(SQL.deleteParts, [.int(id.number.rawValue)])
+    try await session.execute(SQL.deleteUpload, [.int(id.number.rawValue)])
   }
 
   /// Begins an upload; its `initiated` is set by the database and returned with it.
@@ -97,7 +100,7 @@ extension SQLMetadataStore {
       _ = try await Self.versioning(of: upload.bucket, session)
       var begun = upload
       begun.initiated = try await session.now()
-      try await session.run(
+      try await session.execute(
         SQL.insert,
         [
           .int(upload.id.number.rawValue), .int(Int64(bitPattern: upload.id.nonce)),
@@ -115,12 +118,7 @@ extension SQLMetadataStore {
     _ id: OpaqueID, bucket: BucketID, key: [UInt8]
   ) async throws -> MultipartUpload? {
     try await driver.read { session in
-      do {
-        return try Self.upload(
-          try await Self.openUpload(id, bucket: bucket, key: key, session))
-      } catch MetadataError.noSuchUpload {
-        return nil
-      }
+      try await session.query(SQL.select, Self.name(id, bucket, key)).first.map(Self.upload)
     }
   }
 
@@ -134,7 +132,7 @@ extension SQLMetadataStore {
     }
     let cache = placements
     let id = SQLValue.int(upload.number.rawValue)
-    let (result, learned) = try await mutate(cost: 1024) { session in
+    let (result, learned) = try await mutate(cost: 1024, made: [extent.id.epoch]) { session in
       guard
         try await session.query(
           SQL.lock, [id, .int(Int64(bitPattern: upload.nonce))]
@@ -146,7 +144,7 @@ extension SQLMetadataStore {
       recorded.lastModified = try await session.now()
       let now = recorded.lastModified
       let learned = try await ExtentRows.insert(extent, cache: cache, now: now, session)
-      try await session.run(
+      try await session.execute(
         SQL.putPart,
         [
           id, number, .int(part.size), .text(part.etag), .int(now.milliseconds),

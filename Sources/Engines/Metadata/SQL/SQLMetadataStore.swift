@@ -28,12 +28,18 @@ public final class SQLMetadataStore: MetadataStore {
     set { writer.withLock { $0 = newValue } }
   }
 
-  /// Runs a mutation of objects, uploads or extents: fenced writers are refused.
+  /// Runs a mutation of objects, uploads or extents: fenced writers and work whose lease was taken
+  /// over are refused.
+  ///
+  /// `made` are the epochs that what it commits was made under: a process that was fenced meanwhile
+  /// may have another by now, which is none of theirs.
   func mutate<T: Sendable>(
-    cost: Int = 512, _ body: @escaping @Sendable (any SQLSession) async throws -> T
+    cost: Int = 512, made: Set<UInt64> = [],
+    _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     let epoch = self.epoch
-    return try await write(cost: cost) { session in
+    if let epoch, !made.isSubset(of: [epoch]) { throw MetadataError.fenced }
+    return try await leasedWrite(cost: cost) { session in
       if let epoch { try await Self.checkWriter(epoch, session) }
       return try await body(session)
     }
@@ -44,9 +50,11 @@ public final class SQLMetadataStore: MetadataStore {
 
   private static func checkWriter(_ epoch: UInt64, _ session: any SQLSession) async throws {
     if session.memo.content.liveEpoch == epoch { return }
-    let row = try await session.query(writerState, [.int(Int64(epoch))]).first
-    guard let row, try row.int(0) == 0 else { throw MetadataError.fenced }
-    session.memo.content.liveEpoch = epoch
+    let memo = session.memo
+    try await session.check(writerState, [.int(Int64(epoch))]) { rows in
+      guard let row = rows.first, try row.int(0) == 0 else { throw MetadataError.fenced }
+      memo.content.liveEpoch = epoch
+    }
   }
 
   /// A number and nonce for a delete marker.

@@ -124,7 +124,7 @@ struct NewVersion {
   private func insertRow(
     sequence: Int64, modified: Int64, isNull: Bool, _ session: any SQLSession
   ) async throws {
-    try await session.run(
+    try await session.execute(
       Self.insert,
       [
         .int(id.number.rawValue), .int(bucket.number), .bytes(key), .int(sequence),
@@ -145,7 +145,7 @@ struct NewVersion {
       ChecksumKind.pack(checksum),
     ]
     guard let head else {
-      try await session.run(
+      try await session.execute(
         Self.insertHead,
         [
           .int(bucket.number), .bytes(key), version, .optional(nullVersion), .int(sequence),
@@ -153,7 +153,7 @@ struct NewVersion {
         ] + tail)
       return
     }
-    try await session.run(
+    try await session.execute(
       head.isLive == isLive ? Self.updateHead : Self.reviveHead,
       [version, .optional(nullVersion), .int(sequence)] + tail
         + [.int(bucket.number), .bytes(key)])

@@ -1,3 +1,5 @@
+import Crypto
+
 /// The words and options behind `s3storage admin`.
 struct AdminArguments {
   private static let flags: Set<String> = [
@@ -5,10 +7,11 @@ struct AdminArguments {
   ]
   private static let options: Set<String> = [
     "--endpoint", "--access-key", "--secret-key", "--email", "--expires", "--note", "--data-dir",
+    "--ca-file",
     "--drives", "--master-key-file", "--bucket", "--key",
   ]
   private static let general: Set<String> = [
-    "--endpoint", "--access-key", "--secret-key", "--json", "--help",
+    "--endpoint", "--access-key", "--secret-key", "--ca-file", "--json", "--help",
   ]
 
   /// What is no option, in order.
@@ -107,6 +110,8 @@ struct AdminArguments {
           + "ROOT_SECRET_KEY")
     }
     return AdminClient(
-      endpoint: try AdminEndpoint(endpoint), accessKeyID: id, secretKey: secret)
+      endpoint: try AdminEndpoint(endpoint),
+      trust: try TLSTrust(caFile: value("--ca-file") ?? variable("ADMIN_CA_FILE")),
+      accessKeyID: id, secretKey: secret)
   }
 }

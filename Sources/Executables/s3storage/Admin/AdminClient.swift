@@ -1,5 +1,6 @@
 import AdminAPI
 import Base
+import Crypto
 import Runtime
 import Signing
 
@@ -9,11 +10,16 @@ struct AdminClient {
   private static let maximumAnswerBytes = 64 << 20
 
   private let endpoint: AdminEndpoint
+  private let trust: TLSTrust
   private let signer: RequestSigner
   private let clock = SystemWallClock()
 
-  init(endpoint: AdminEndpoint, accessKeyID: String, secretKey: String) {
+  /// Uses an administrator's key; `trust` says which authorities vouch for an endpoint with TLS.
+  init(
+    endpoint: AdminEndpoint, trust: TLSTrust = .system, accessKeyID: String, secretKey: String
+  ) {
     self.endpoint = endpoint
+    self.trust = trust
     signer = AdminSigning.signer(accessKeyID: accessKeyID, secretKey: secretKey)
   }
 
@@ -61,7 +67,7 @@ struct AdminClient {
     }
     if !bytes.isEmpty { head += "content-type: application/json\r\n" }
     head += "content-length: \(bytes.count)\r\nconnection: close\r\n\r\n"
-    return try HTTPExchange(endpoint, request: Array(head.utf8) + bytes)
+    return try HTTPExchange(endpoint, trust: trust, request: Array(head.utf8) + bytes)
   }
 
   private static func failure(_ exchange: HTTPExchange, _ answer: JSONValue?) -> AdminFailure {

@@ -17,6 +17,14 @@ enum AdminCommand {
       keys revoke ACCESS_KEY                       refuse a key for good
       status                                       stores, space, counts, what can be lost
       workers                                      the background workers
+      servers list                                 the storage servers of a cluster
+      servers drain|undrain SERVER                 empty a server; have it take writes again
+      servers remove SERVER [--force]              a drained server leaves; by force any
+      servers weight SERVER N                      its share of the data, 1 to 10000; 100 is usual
+      servers replace SERVER NEW                   a new server takes the place of a lost one
+      servers lost SERVER                          have its chunks made again elsewhere now
+      stores weight STORE N                        the same for one store
+      stores replace STORE NEW                     a disk was replaced
       scrub [--no-wait]                            verify every chunk and repair
       backup FILE [--force]                        copy the metadata of the running server to FILE
       restore FILE --data-dir DIR                  put a copy back; the server is stopped; the
@@ -38,6 +46,8 @@ enum AdminCommand {
                           http://127.0.0.1:9001
       --access-key K      an administrator's key; else ROOT_ACCESS_KEY or AWS_ACCESS_KEY_ID
       --secret-key S      its secret; else ROOT_SECRET_KEY or AWS_SECRET_ACCESS_KEY
+      --ca-file FILE      authorities that vouch for an https endpoint, in PEM; else ADMIN_CA_FILE;
+                          else those of the system
       --json              answers as JSON
     With keys create, the options of the administrator stand before the command.
 
@@ -72,6 +82,12 @@ enum AdminCommand {
     case ("keys", "create"): return try await createKey(line)
     case ("keys", "list"): return try await listKeys(line)
     case ("keys", "revoke"): return try await revokeKey(line)
+    case ("servers", "list"): return try await listServers(line)
+    case ("servers", "drain"), ("servers", "undrain"), ("servers", "lost"):
+      return try await orderServer(line)
+    case ("servers", "remove"): return try await removeServer(line)
+    case ("servers", "weight"), ("stores", "weight"): return try await setWeight(line)
+    case ("servers", "replace"), ("stores", "replace"): return try await replaceMember(line)
     case ("status", _): return try await status(line)
     case ("workers", _): return try await workers(line)
     case ("scrub", _): return try await scrub(line)

@@ -1,21 +1,35 @@
+import Crypto
 import Glibc
 
 /// One request and its answer over a connection of its own, blocking: HTTP/1.1 as far as the
-/// Admin API speaks it. Used by one thread.
+/// Admin API speaks it, over TLS where the endpoint says so. Used by one thread.
 final class HTTPExchange {
   private static let maximumHeadBytes = 64 << 10
-  private static let timeoutSeconds = 600
 
   /// The status of the answer.
   private(set) var status = 0
-  private let descriptor: Int32
+  /// The fields of the answer, their names in lower case.
+  private(set) var fields: [(name: String, value: String)] = []
+  let descriptor: Int32
+  private let session: TLSClientSession?
   private var buffer: [UInt8] = []
   /// Bytes of the body that have not been handed out; nil when it ends with the connection.
   private var left: Int?
 
-  /// Connects, sends the request and receives the head of the answer.
-  init(_ endpoint: AdminEndpoint, request: [UInt8]) throws(AdminFailure) {
-    descriptor = try Self.connect(endpoint)
+  /// Connects, sends the request and receives the head of the answer. With TLS the server must be
+  /// trusted by `trust` and be the one that the endpoint names.
+  init(
+    _ endpoint: AdminEndpoint, trust: TLSTrust = .system, timeoutSeconds: Int = 600,
+    request: [UInt8]
+  ) throws(AdminFailure) {
+    do throws(CertificateError) {
+      session =
+        endpoint.isTLS ? try TLSClientSession(host: endpoint.host, trust: trust) : nil
+    } catch {
+      throw AdminFailure("TLS: \(error)")
+    }
+    descriptor = try Self.connect(endpoint, timeoutSeconds: timeoutSeconds)
+    if let session { try handshake(session) }
     try send(request)
     try receiveHead()
   }
@@ -23,6 +37,9 @@ final class HTTPExchange {
   deinit {
     close(descriptor)
   }
+
+  /// The first value of a field by its name in lower case.
+  func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
 
   /// The next bytes of the body; nil at its end. Throws when the connection ends before.
   func readPiece() throws(AdminFailure) -> [UInt8]? {
@@ -50,66 +67,21 @@ final class HTTPExchange {
     return result
   }
 
-  private static func connect(_ endpoint: AdminEndpoint) throws(AdminFailure) -> Int32 {
-    var hints = unsafe addrinfo()
-    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    let code = unsafe getaddrinfo(endpoint.host, "\(endpoint.port)", &hints, &list)
-    guard code == 0 else {
-      throw AdminFailure("\(endpoint.host): \(unsafe String(cString: gai_strerror(code)))")
-    }
-    defer { unsafe freeaddrinfo(list) }
-    var reason = ECONNREFUSED
-    var next = unsafe list
-    while let address = unsafe next {
-      unsafe next = address.pointee.ai_next
-      let made = unsafe socket(
-        address.pointee.ai_family, address.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
-      guard made >= 0 else {
-        reason = errno
-        continue
-      }
-      var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-      let size = socklen_t(MemoryLayout<timeval>.size)
-      unsafe setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
-      unsafe setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-      let connected = unsafe Glibc.connect(
-        made, address.pointee.ai_addr, address.pointee.ai_addrlen)
-      if connected == 0 { return made }
-      reason = errno
-      close(made)
-    }
-    throw AdminFailure(
-      "no server at \(endpoint.authority): \(unsafe String(cString: strerror(reason)))")
-  }
-
   private func send(_ bytes: [UInt8]) throws(AdminFailure) {
-    var done = 0
-    while done < bytes.count {
-      let count = unsafe bytes[done...].withUnsafeBytes { piece in
-        unsafe Glibc.send(descriptor, piece.baseAddress, piece.count, Int32(MSG_NOSIGNAL))
-      }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw AdminFailure("the server closed the connection") }
-      done += count
+    guard let session else { return try sendPlain(bytes) }
+    do throws(CertificateError) {
+      try session.write(bytes)
+    } catch {
+      throw AdminFailure("TLS: \(error)")
     }
+    try sendPlain(session.takeOutput())
   }
 
   /// Appends to the buffer; false at the end of the connection.
   private func receive() throws(AdminFailure) -> Bool {
-    var piece = [UInt8](repeating: 0, count: 256 << 10)
-    while true {
-      let count = unsafe piece.withUnsafeMutableBytes {
-        unsafe recv(descriptor, $0.baseAddress, $0.count, 0)
-      }
-      if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else {
-        throw AdminFailure(
-          errno == EAGAIN ? "the server does not answer" : "the server closed the connection")
-      }
-      buffer += piece[..<count]
-      return count > 0
-    }
+    let piece = if let session { try receive(session) } else { try receivePlain() }
+    buffer += piece ?? []
+    return piece != nil
   }
 
   private func receiveHead() throws(AdminFailure) {
@@ -134,6 +106,7 @@ final class HTTPExchange {
       let pieces = line.split(separator: ":", maxSplits: 1)
       guard pieces.count == 2 else { continue }
       let value = pieces[1].drop { $0 == " " }
+      fields.append((pieces[0].lowercased(), String(value)))
       switch pieces[0].lowercased() {
       case "content-length":
         guard let length = Int(value), length >= 0 else {

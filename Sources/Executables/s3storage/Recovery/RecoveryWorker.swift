@@ -13,12 +13,14 @@ final class RecoveryWorker: BackgroundWorker {
     self.work = work
   }
 
-  /// The log's, which every process runs, and the snapshots', which one process runs.
-  static func all(_ recovery: MetadataRecovery) -> [any BackgroundWorker] {
-    [
-      RecoveryWorker("change-log") { try await recovery.stepLog() },
-      RecoveryWorker("snapshots") { try await recovery.stepSnapshots() },
-    ]
+  /// The log's, which every process runs.
+  static func own(_ recovery: MetadataRecovery) -> [any BackgroundWorker] {
+    [RecoveryWorker("change-log") { try await recovery.stepLog() }]
+  }
+
+  /// The snapshots', which one process runs.
+  static func led(_ recovery: MetadataRecovery) -> [any BackgroundWorker] {
+    [RecoveryWorker("snapshots") { try await recovery.stepSnapshots() }]
   }
 
   /// Items are steps done.

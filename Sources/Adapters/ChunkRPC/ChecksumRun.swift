@@ -1,0 +1,39 @@
+internal import ChunkStore
+internal import ISAL
+
+/// Computes a chunk's checksum table while its data passes in pieces of any length.
+struct ChecksumRun {
+  private let id: ChunkID
+  private var running: UInt32 = 0
+  /// Bytes that have passed.
+  private(set) var dataLength = 0
+  /// Of the spans that are complete.
+  private var checksums: [UInt32] = []
+
+  init(_ id: ChunkID) {
+    self.id = id
+  }
+
+  /// Takes the next bytes. Precondition: all together are at most `ChunkLimits.dataLength`.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    var offset = 0
+    while offset < bytes.count {
+      let inSpan = dataLength % ChunkLimits.checksumSpan
+      if inSpan == 0 {
+        let position = UInt32(dataLength / ChunkLimits.checksumSpan)
+        running = ChunkChecksum.seed(id, position: position)
+      }
+      let count = min(ChunkLimits.checksumSpan - inSpan, bytes.count - offset)
+      unsafe running = CRC32C.crc(
+        UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count]), after: running)
+      dataLength += count
+      offset += count
+      if dataLength % ChunkLimits.checksumSpan == 0 { checksums.append(running) }
+    }
+  }
+
+  /// The table of what has passed.
+  var table: [UInt32] {
+    dataLength % ChunkLimits.checksumSpan > 0 ? checksums + [running] : checksums
+  }
+}

@@ -1,0 +1,50 @@
+public import Base
+public import ChunkStore
+internal import GRPC
+
+/// Reaches storage servers over gRPC.
+public final class ChunkRPCClient: StorageServerConnecting {
+  /// How long things may take, and how much they may hold. Every call has an end.
+  public struct Settings: Sendable {
+    /// A look at a server's health.
+    public var healthTimeout = Duration.seconds(5)
+    /// Opening a chunk, and asking for its status.
+    public var openTimeout = Duration.seconds(15)
+    /// One piece of a read.
+    public var readTimeout = Duration.seconds(30)
+    /// Until the server has taken a piece of a write, or a small chunk is durable.
+    public var writeTimeout = Duration.seconds(30)
+    /// Until a large chunk is durable, from its last piece on; and a deletion.
+    public var finishTimeout = Duration.seconds(60)
+    /// One page of names.
+    public var listTimeout = Duration.seconds(60)
+    /// Verifying a chunk, all of which is read.
+    public var verifyTimeout = Duration.seconds(900)
+    /// A whole stream, however slow its other end is.
+    public var streamTimeout = Duration.seconds(24 * 3600)
+    /// Bytes that writes to one server may hold at once, at least 4 MiB.
+    public var bufferLimit = 64 * ByteCount.mebibyte
+    /// Connections to one server that chunks go over, at least 1; control has one of its own.
+    public var bulkConnections = 1
+
+    /// The settings of a client that asks for no others.
+    public init() {}
+  }
+
+  /// What the client has done, with all servers together.
+  public let counters = RPCCounters()
+  private let security: ChunkRPCSecurity
+  private let settings: Settings
+
+  /// Makes a client that shows who it is by `security`. Does no input or output.
+  public init(security: ChunkRPCSecurity, settings: Settings = Settings()) {
+    self.security = security
+    self.settings = settings
+  }
+
+  /// A connection to the server `id` at `address` (`host:port`, IPv6 in brackets).
+  public func connect(to address: String, server id: ServerID) -> any StorageServerConnection {
+    RemoteServer(
+      address: address, server: id, security: security, settings: settings, counters: counters)
+  }
+}

@@ -1,0 +1,17 @@
+internal import Runtime
+
+/// A buffer that goes back to its pool with the last reference.
+final class PooledBuffer: Sendable {
+  let memory: AlignedBuffer
+  private let pool: BufferPool
+
+  /// Waits until the pool has a buffer of at least `count` bytes, which is at most its limit.
+  init(_ count: Int, from pool: BufferPool) async throws {
+    self.pool = pool
+    memory = try await pool.acquire(count)
+  }
+
+  deinit {
+    pool.release(memory)
+  }
+}

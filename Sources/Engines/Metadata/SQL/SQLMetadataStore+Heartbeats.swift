@@ -1,0 +1,122 @@
+public import Base
+
+extension SQLMetadataStore {
+  /// Ids that one statement takes; lists are filled up with their last one.
+  private static let listLength = 32
+
+  private enum SQL {
+    private static func list(from first: Int) -> String {
+      (first..<first + SQLMetadataStore.listLength).map { "$\($0)" }.joined(separator: ", ")
+    }
+
+    static let servers = SQLStatement(
+      "UPDATE storage_servers SET heartbeat_ms = $1 WHERE id IN (\(list(from: 2)))")
+    static let stores = SQLStatement(
+      "UPDATE stores SET updated_ms = $1 WHERE id IN (\(list(from: 2)))")
+    static let usage = SQLStatement(
+      "UPDATE stores SET capacity = $1, available = $2, chunk_count = $3 WHERE id = $4")
+    static let version = SQLStatement(
+      "UPDATE storage_servers SET version = $1 WHERE id = $2")
+    static let hasten = SQLStatement(
+      "UPDATE repair_queue SET not_before_ms = 0, attempts = 0 WHERE not_before_ms > $1")
+    static let standings = SQLStatement(
+      """
+      SELECT e.id, p.stores, CAST(0 AS @int) FROM extents e JOIN placements p ON p.id = e.placement_id
+      WHERE e.id IN (\(list(from: 1)))
+      UNION ALL
+      SELECT t.extent, p.stores, CAST(1 AS @int) FROM tombstones t JOIN placements p ON p.id = t.placement_id
+      WHERE t.extent IN (\(list(from: 1)))
+      """)
+    static let writer = SQLStatement("SELECT state FROM writers WHERE epoch = $1")
+  }
+
+  /// The ids in lists that the statements take.
+  private static func lists<Kind>(_ ids: [ID128<Kind>]) -> [[SQLValue]] {
+    stride(from: 0, to: ids.count, by: listLength).map { start in
+      let some = ids[start..<min(start + listLength, ids.count)].map { SQLValue.bytes($0.bytes) }
+      let filling = some.last.map { Array(repeating: $0, count: listLength - some.count) } ?? []
+      return some + filling
+    }
+  }
+
+  /// Records that servers answered and that stores were there, by the database's time.
+  public func recordHeartbeats(servers: [ServerID], stores: [StoreID]) async throws {
+    // In one order everywhere, so that gateways do not wait for each other in a circle.
+    let servers = Self.lists(servers.sorted())
+    let stores = Self.lists(stores.sorted())
+    try await driver.write(cost: 256) { session in
+      let now = SQLValue.int(try await session.now().milliseconds)
+      for list in servers { try await session.run(SQL.servers, [now] + list) }
+      for list in stores { try await session.run(SQL.stores, [now] + list) }
+    }
+  }
+
+  /// Records how much stores hold, and the releases that servers run.
+  public func recordUsage(
+    _ stores: [StoreUsage], versions: [ServerID: String]
+  ) async throws {
+    let stores = stores.sorted { $0.id < $1.id }
+    let versions = versions.sorted { $0.key < $1.key }
+    try await driver.write(cost: 128 * (stores.count + versions.count)) { session in
+      for (server, version) in versions {
+        try await session.run(SQL.version, [.text(version), .bytes(server.bytes)])
+      }
+      for store in stores {
+        try await session.run(
+          SQL.usage,
+          [
+            .int(store.capacity), .int(store.available), .int(store.chunkCount),
+            .bytes(store.id.bytes),
+          ])
+      }
+    }
+  }
+
+  /// Has repairs that were put off tried again: there are more stores to write to, or to read from.
+  public func hastenRepairs() async throws {
+    _ = try await leasedWrite(cost: 4096) { session in
+      try await session.run(SQL.hasten, [.int(try await session.now().milliseconds)])
+    }
+  }
+
+  /// What the metadata says of each of the extents.
+  ///
+  /// Whether a writer is fenced is read first: what is not named after that stays so.
+  public func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding] {
+    let ids = Array(Set(extents))
+    let lists = Self.lists(ids)
+    let fenced = try await fencedEpochs(among: Set(ids.map(\.epoch)))
+    return try await driver.read { session in
+      try await session.snapshot()
+      var result: [ExtentID: ExtentStanding] = [:]
+      for list in lists {
+        let rows = try await session.query(SQL.standings, list)
+        for index in 0..<rows.count {
+          let row = rows[index]
+          let stores = try PlacementCodec.decode(try row.bytes(1))
+          result[try row.id(0)] =
+            try row.int(2) == 0 ? .owned(stores: stores) : .dead(stores: stores)
+        }
+      }
+      for id in ids where result[id] == nil {
+        result[id] = fenced.contains(id.epoch) ? .garbage : .unknown
+      }
+      return result
+    }
+  }
+
+  /// Those of the epochs that are known and can commit no more.
+  private func fencedEpochs(among epochs: Set<UInt64>) async throws -> Set<UInt64> {
+    try await driver.read { session in
+      var result: Set<UInt64> = []
+      for epoch in epochs {
+        guard let number = Int64(exactly: epoch),
+          let row = try await session.query(SQL.writer, [.int(number)]).first,
+          try row.int(0) != 0
+        else { continue }
+        result.insert(epoch)
+      }
+      return result
+    }
+  }
+}

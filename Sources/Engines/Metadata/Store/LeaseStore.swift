@@ -1,0 +1,36 @@
+/// Leases of work that one process does for all, by the database's time.
+public protocol LeaseStore: Sendable {
+  /// Takes the lease of that name for `length`, with a new fence; nil while another holder's lasts.
+  ///
+  /// From then on transactions under an older fence of that lease fail with `fenced`.
+  func acquireLease(_ name: String, holder: Int64, length: Duration) async throws -> Int64?
+
+  /// Extends the lease; false when it has another holder or fence by now.
+  func renewLease(
+    _ name: String, holder: Int64, fence: Int64, length: Duration
+  ) async throws -> Bool
+
+  /// Gives the lease back, so that another may take it at once.
+  func releaseLease(_ name: String, holder: Int64, fence: Int64) async throws
+}
+
+/// Writers as their processes and whoever reclaims them see them.
+public protocol WriterLeaseStore: WriterStore {
+  /// `beginWriter` with a lease of `length`.
+  func beginWriter(
+    minimum: UInt64, ringVersion: Int64, lease length: Duration
+  ) async throws -> WriterLease
+
+  /// Extends the lease by `length` from now, tells how long the oldest running read has run, and
+  /// which ring all writes that still run go by. Throws `fenced` when the writer was reclaimed.
+  func renewWriter(
+    readAge: Duration?, ringVersion: Int64, lease length: Duration
+  ) async throws
+
+  /// Fences the writers whose lease ran out, by the database's clock; waits for commits of theirs
+  /// that are on their way. Returns their epochs.
+  func fenceExpiredWriters() async throws -> [UInt64]
+
+  /// The writers that are neither fenced nor ended.
+  func liveWriters() async throws -> [WriterRecord]
+}

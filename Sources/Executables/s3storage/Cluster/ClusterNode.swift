@@ -1,0 +1,143 @@
+import Access
+import AdminAPI
+import Base
+import ChunkRPC
+import ChunkStore
+import Cluster
+import Erasure
+import Metadata
+import MetadataPostgres
+import ObjectEngine
+import Placement
+import Recovery
+import Redis
+import RedisCache
+import Runtime
+import Synchronization
+import Telemetry
+import Trust
+
+/// The object graph of `gateway`: metadata in PostgreSQL, stores behind storage servers.
+struct ClusterNode: GatewayNode {
+  let gateway: Gateway
+  private let installation: ClusterInstallation
+  private let trust: GatewayTrust
+  private let membership: ClusterMembership
+  private let leadership: Leadership?
+
+  static func open(_ configuration: Configuration, log: Log) async throws -> ClusterNode {
+    let clock = SystemWallClock()
+    let random = SystemRandom()
+    let scheme = try ErasureScheme(text: configuration["ERASURE_SCHEME"])
+    let installation = try await ClusterInstallation.open(configuration, log: log)
+    let metadata = installation.metadata.store
+    let stores = StoreSet(
+      stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
+    let settings = Gateway.background(configuration)
+    let monotonic = SystemMonotonicClock()
+    let start = monotonic.now
+    let lease = try await metadata.beginWriter(
+      minimum: 0, ringVersion: 0, lease: settings.leaseLength)
+    let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
+    let budget = configuration.number("BUFFER_BUDGET")
+    let engine = ObjectEngine(
+      configuration: EngineConfiguration(
+        scheme: scheme, inlineLimit: configuration.number("INLINE_LIMIT")),
+      metadata: metadata, stores: stores, keys: installation.keys.ring,
+      buffers: BufferPool(limit: budget, cacheLimit: budget), pool: pool,
+      writer: WriterIdentity(
+        epoch: lease.epoch, until: WriterKeeper.end(from: start, length: settings.leaseLength),
+        clock: monotonic, random: random), clusterID: installation.id,
+      clock: clock, random: random, log: log,
+      extentCache: try extentCache(configuration, installation, random, log))
+    let access = AccessControl(
+      metadata: metadata, keys: installation.keys.ring, clock: clock, random: random)
+    let joining = Joining(metadata)
+    let trust = try await GatewayTrust.open(
+      configuration, installation, joining.directory, log: log)
+    let membership = ClusterMembership(
+      metadata: metadata, connecting: ChunkRPCClient(security: trust.security),
+      stores: stores, cluster: installation.id, width: scheme.total, configuration: settings,
+      log: log)
+    joining.membership.withLock { $0 = membership }
+    try await membership.refresh()
+    let recovery = try await GatewayRecovery.start(
+      engine, metadata, embedded: nil, configuration, log: log)
+    let work = BackgroundWork(
+      engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
+      others: RecoveryWorker.own(recovery), led: RecoveryWorker.led(recovery),
+      pool: ThreadPool(name: "background", threadCount: 4), log: log)
+    let gateway = Gateway(
+      engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
+      work: work, recovery: recovery,
+      rootKeys: try await Gateway.rootKeys(access, configuration),
+      installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
+      enrolment: trust.enrolment, administration: work.cluster?.administration, log: log)
+    return ClusterNode(
+      gateway: gateway, installation: installation,
+      trust: trust, membership: membership, leadership: work.cluster?.leadership)
+  }
+
+  private static func extentCache(
+    _ configuration: Configuration, _ installation: ClusterInstallation,
+    _ random: any RandomSource, _ log: Log
+  ) throws -> ExtentCache? {
+    let url = configuration["REDIS_URL"]
+    guard !url.isEmpty else { return nil }
+    let cache = RedisCache(
+      address: try RedisAddress(url), prefix: "s3storage/\(installation.id)/",
+      pool: ThreadPool(name: "redis", threadCount: 4), log: log)
+    return ExtentCache(cache: cache, keys: installation.keys.ring, random: random)
+  }
+
+  /// Goes on to find out what became of commits whose answer was lost, and keeps the certificate
+  /// young.
+  func runBeside() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await resolve() }
+      group.addTask {
+        while !Task.isCancelled {
+          try? await Task.sleep(for: .seconds(60))
+          await trust.renew()
+        }
+      }
+    }
+  }
+
+  private func resolve() async {
+    while !Task.isCancelled {
+      await installation.metadata.driver.resolveRemaining()
+      try? await Task.sleep(for: .seconds(1))
+    }
+  }
+
+  func shutDown() async {
+    await gateway.recovery.stop()
+    await leadership?.resign()
+    await installation.metadata.driver.resolveRemaining()
+    // The writer is not ended: its lease runs out, and what was cut off in it is swept.
+    await membership.close()
+    await installation.metadata.close()
+  }
+}
+
+/// Registrations go to the membership, which is made after what admits them.
+private final class Joining: Sendable {
+  let membership = Mutex<ClusterMembership?>(nil)
+  private let metadata: any MembershipStore
+
+  init(_ metadata: any MembershipStore) { self.metadata = metadata }
+
+  var directory: EnrolmentService.Directory {
+    EnrolmentService.Directory(
+      register: { [self] registration in
+        guard let membership = membership.withLock({ $0 }) else {
+          throw MetadataError.unavailable("the gateway starts")
+        }
+        try await membership.register(registration)
+      },
+      state: { [self] id in
+        try await metadata.members().servers.first { $0.id == id }?.state
+      })
+  }
+}

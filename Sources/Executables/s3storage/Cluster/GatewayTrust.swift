@@ -1,0 +1,59 @@
+import Base
+import ChunkRPC
+import GRPC
+import Metadata
+import Runtime
+import Telemetry
+import Trust
+
+/// How a gateway proves itself to storage servers, and admits them.
+///
+/// With `CLUSTER_SECRET` all of it stays on one machine; without it the gateway issues itself a
+/// certificate by the cluster's authority and keeps it young.
+struct GatewayTrust: Sendable {
+  let security: ChunkRPCSecurity
+  let enrolment: EnrolmentService
+  private let tls: TLSIdentity?
+  private let log: Log
+
+  /// Opens the cluster's authority. Throws when there is neither that nor a secret.
+  static func open(
+    _ configuration: Configuration, _ installation: ClusterInstallation,
+    _ directory: EnrolmentService.Directory, log: Log
+  ) async throws -> GatewayTrust {
+    let secret = configuration["CLUSTER_SECRET"]
+    let enrolment = EnrolmentService(
+      authority: installation.authority(log: log), directory: directory,
+      clusterSecret: secret.isEmpty ? nil : Array(secret.utf8))
+    guard secret.isEmpty else {
+      return GatewayTrust(
+        security: .sharedSecret(secret), enrolment: enrolment, tls: nil, log: log)
+    }
+    let tls = TLSIdentity(TLSMaterial(try await enrolment.gatewayIdentity()))
+    return GatewayTrust(security: .mutualTLS(tls), enrolment: enrolment, tls: tls, log: log)
+  }
+
+  /// Puts a newer certificate in force when there is one.
+  func renew() async {
+    guard let tls else { return }
+    do {
+      let material = TLSMaterial(try await enrolment.gatewayIdentity())
+      if material.certificateChain != tls.current.material.certificateChain
+        || material.authorities != tls.current.material.authorities
+      {
+        tls.update(material)
+      }
+    } catch {
+      log.warning("the certificate could not be looked at", [("reason", "\(error)")])
+    }
+  }
+}
+
+extension TLSMaterial {
+  /// A transport identity for the chunk service.
+  init(_ identity: TransportIdentity) {
+    self.init(
+      authorities: identity.caPEM, certificateChain: identity.certificatePEM,
+      privateKey: identity.privateKeyPEM)
+  }
+}

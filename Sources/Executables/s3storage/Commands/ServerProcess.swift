@@ -1,0 +1,36 @@
+import Base
+import Runtime
+import Telemetry
+
+/// What all commands that run until they are stopped have in common.
+enum ServerProcess {
+  /// Reads the configuration, runs `body` and reports why it ended; the exit status.
+  nonisolated static func run(
+    _ component: String, _ options: [ConfigurationOption], _ arguments: [String],
+    _ environment: [String: String],
+    _ body: (Configuration, Log) async throws -> Void
+  ) async -> Int32 {
+    let configuration: Configuration
+    do {
+      configuration = try Configuration(
+        options: options, arguments: arguments, environment: environment)
+    } catch {
+      Terminal.err("s3storage: \(error)\n")
+      return 2
+    }
+    let level = Log.Level.allCases.first { $0.name == configuration["LOG_LEVEL"] }
+    guard let level else {
+      Terminal.err("s3storage: LOG_LEVEL is debug, info, warning, error or fatal\n")
+      return 2
+    }
+    let log = Log(component: component, minimum: level)
+    do {
+      try await body(configuration, log)
+      return 0
+    } catch {
+      log.error("the process could not start or had to stop", [("error", "\(error)")])
+      Terminal.err("s3storage: \(error)\n")
+      return 1
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import AdminAPI
+import Base
+import Disk
+import Metadata
+import Runtime
+import Sealing
+import Synchronization
+
+/// The master key of a running server, for the Admin API.
+///
+/// A rotation writes the new key beside the old one, commits the keys that it wraps, and then
+/// replaces the file: at every moment one of the two files opens what is stored, and `Keys.open`
+/// tells which.
+final class MasterKeyKeeper: MasterKeyManaging {
+  private struct State {
+    var master: MasterKey
+    var isRotating = false
+    /// Whether a rotation ended without showing which key is in force.
+    var isUncertain = false
+  }
+
+  private let file: MasterKeyFile
+  private let metadata: any MetadataStore
+  private let ring: KeyRing
+  private let pool: ThreadPool
+  private let random: any RandomSource
+  private let publish: @Sendable () async throws -> Void
+  private let state: Mutex<State>
+
+  /// Keeps `master`, which lies in `file` and wraps the keys of `ring`; `publish` puts what it wraps
+  /// into the stores, where the keys must be before the old master key is let go.
+  init(
+    master: MasterKey, file: MasterKeyFile, metadata: any MetadataStore, ring: KeyRing,
+    pool: ThreadPool, random: any RandomSource,
+    publish: @escaping @Sendable () async throws -> Void
+  ) {
+    self.file = file
+    self.metadata = metadata
+    self.ring = ring
+    self.pool = pool
+    self.random = random
+    self.publish = publish
+    state = Mutex(State(master: master))
+  }
+
+  func exportText() async throws -> String {
+    let text = state.withLock { $0.isUncertain || $0.isRotating ? nil : $0.master.text }
+    guard let text else { throw MasterKeyError.rotationUnfinished }
+    return text
+  }
+
+  func rotate() async throws {
+    let isFree = state.withLock { state in
+      defer { state.isRotating = true }
+      return !state.isRotating && !state.isUncertain
+    }
+    guard isFree else { throw MasterKeyError.rotationUnfinished }
+    defer { state.withLock { $0.isRotating = false } }
+    let master = MasterKey(random: random.bytes)
+    try await pool.run { [file] in
+      try SmallFile(files: file.files).write(
+        Array(master.text.utf8), to: file.next, in: file.directory)
+    }
+    do {
+      try await commit(master)
+    } catch MetadataError.unknownOutcome {
+      // Both files stay: the next start finds out which key is in force.
+      state.withLock { $0.isUncertain = true }
+      throw MetadataError.unknownOutcome
+    } catch {
+      try? await pool.run { [file] in try file.files.delete(file.next) }
+      throw error
+    }
+    state.withLock { $0.master = master }
+    try await publish()
+    try await pool.run { [file] in
+      try file.files.rename(file.next, to: file.path)
+      try file.files.syncDirectory(file.directory)
+    }
+  }
+
+  private func commit(_ master: MasterKey) async throws {
+    let stored = try await metadata.encryptionKeys()
+    let created = Dictionary(
+      stored.map { ($0.number, $0.created) }, uniquingKeysWith: { first, _ in first })
+    let check = master.checkValue(cluster: ring.cluster)
+    try await metadata.replaceEncryptionKeys(
+      ring.wrapped(under: master, random: random.bytes).map {
+        StoredEncryptionKey(
+          number: $0.number, wrapped: $0.bytes, masterCheck: check,
+          created: created[$0.number] ?? Timestamp(milliseconds: 0))
+      }, expected: ring.numbers)
+  }
+}

@@ -1,0 +1,34 @@
+import Base
+import Disk
+import HTTPServer
+import ObjectEngine
+import Runtime
+import Synchronization
+
+/// Counters in Prometheus' text form.
+struct MetricsPage: Sendable {
+  let engine: ObjectEngine
+
+  func handle(_ request: HTTPRequest) -> HTTPResponse {
+    guard request.head.path.elementsEqual("/metrics".utf8), request.head.method == .get else {
+      return HTTPResponse(status: 404)
+    }
+    var page = MetricsText()
+    page.counter(
+      "s3storage_disk_sync_total", "Sync calls for data and directories of stores.",
+      DiskStatistics.dataSyncs.load(ordering: .relaxed)
+        + DiskStatistics.directorySyncs.load(ordering: .relaxed))
+    page.counter(
+      "s3storage_disk_written_bytes_total", "Bytes written to stores.",
+      DiskStatistics.bytesWritten.load(ordering: .relaxed))
+    page.counter(
+      "s3storage_disk_read_bytes_total", "Bytes read from stores.",
+      DiskStatistics.bytesRead.load(ordering: .relaxed))
+    page.gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
+    page.gauge(
+      "s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
+    return HTTPResponse(
+      status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
+      body: .bytes(Array(page.text.utf8)))
+  }
+}

@@ -1,0 +1,102 @@
+import Base
+import Disk
+import Runtime
+
+/// The directories of a storage server, which stores it has, and the lock that one process holds.
+///
+/// `stores.json` says which stores there are; it is written before the first is made, so that an
+/// interrupted first start goes on with the same ids. Who the server is lies in `cluster`.
+struct ServerDirectory {
+  /// One store of the server.
+  struct Store: Equatable {
+    var id: StoreID
+    /// Whether it was made: it is never made again.
+    var isMade: Bool
+  }
+
+  private static let fileKind: DiskPath.Kind = "store list"
+
+  let files: any FileSystem
+  let root: DiskPath
+  /// Who the server is, and its certificates.
+  let cluster: ClusterDirectory
+  /// One directory for each store, in order.
+  let storeDirectories: [String]
+  private let lock: any FileHandle
+  private var file: DiskPath { root.appending("stores.json", kind: Self.fileKind) }
+
+  /// Makes what is missing and takes the lock. Throws when another process has it.
+  init(_ configuration: Configuration, files: any FileSystem) throws {
+    self.files = files
+    root = DiskPath(configuration["DATA_DIR"], kind: "data directory")
+    let small = SmallFile(files: files)
+    try small.makeDirectories(root)
+    let drives = configuration["DRIVES"].split(separator: ",").map(String.init)
+    guard Set(drives).count == drives.count else {
+      throw StartError("DRIVES names a directory twice")
+    }
+    storeDirectories = drives.isEmpty ? [root.text + "/store"] : drives
+    cluster = ClusterDirectory(dataDirectory: root.text, files: files)
+    lock = try small.lock(root.appending("lock", kind: "lock file"))
+  }
+
+  /// The stores in the order of their directories; listed on first start. Directories that were
+  /// added to `DRIVES` since get stores of their own.
+  func stores(random: any RandomSource) throws -> [Store] {
+    guard var stores = try read() else {
+      let stores = storeDirectories.map { _ in Self.newStore(random) }
+      try write(stores)
+      return stores
+    }
+    guard storeDirectories.count >= stores.count else {
+      throw StartError(
+        "this server has \(stores.count) stores, \(storeDirectories.count) directories are given")
+    }
+    while stores.count < storeDirectories.count { stores.append(Self.newStore(random)) }
+    return stores
+  }
+
+  /// Gives the store in `directory` up for a new one, which the next start makes there: a disk was
+  /// replaced. Returns the ids of the store that is gone and of the new one.
+  func replaceStore(
+    in directory: String, random: any RandomSource
+  ) throws -> (old: StoreID, new: StoreID) {
+    guard var stores = try read(), let index = storeDirectories.firstIndex(of: directory),
+      index < stores.count
+    else { throw StartError("this server has no store in that directory") }
+    let old = stores[index].id
+    stores[index] = Self.newStore(random)
+    try write(stores)
+    return (old, stores[index].id)
+  }
+
+  private static func newStore(_ random: any RandomSource) -> Store {
+    Store(id: StoreID(high: random.next(), low: random.next()), isMade: false)
+  }
+
+  /// Writes the list, durably.
+  func write(_ stores: [Store]) throws {
+    let list = stores.map {
+      JSONValue.object([.init("id", .string("\($0.id)")), .init("made", .bool($0.isMade))])
+    }
+    let text = JSONValue.object([.init("format", .integer(1)), .init("stores", .array(list))])
+    try SmallFile(files: files).write(Array((text.encoded + "\n").utf8), to: file, in: root)
+  }
+
+  /// What was written; nil before the first start. Throws for anything else.
+  private func read() throws -> [Store]? {
+    guard let bytes = try SmallFile(files: files).read(file) else { return nil }
+    let problem = StartError("stores.json is damaged: it is not made again by itself")
+    guard let value = try? JSONValue(parsing: bytes), value["format"]?.integer == 1,
+      let list = value["stores"]?.elements
+    else { throw problem }
+    let stores = list.compactMap { element -> Store? in
+      guard let id = element["id"]?.text.flatMap({ StoreID(hex: $0) }),
+        let isMade = element["made"]?.bool
+      else { return nil }
+      return Store(id: id, isMade: isMade)
+    }
+    guard stores.count == list.count, !stores.isEmpty else { throw problem }
+    return stores
+  }
+}

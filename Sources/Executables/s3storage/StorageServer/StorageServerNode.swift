@@ -1,0 +1,81 @@
+import Base
+import ChunkRPC
+import ChunkStore
+import Disk
+import HTTPServer
+import Metadata
+import Runtime
+import Telemetry
+
+/// A storage server: stores, the chunk service over them, and what keeps it a member.
+struct StorageServerNode: Sendable {
+  /// Its lock is held for as long as the node lives.
+  private let directory: ServerDirectory
+  private let stores: LocalStores
+  private let service: ChunkRPCServer
+  private let member: ClusterMember
+  private let log: Log
+
+  /// Opens the stores, made on first start, and binds the service.
+  static func open(
+    _ configuration: Configuration, log: Log
+  ) async throws -> StorageServerNode {
+    let random = SystemRandom()
+    let files = SystemFileSystem(unsafeSkipsSyncs: UnsafeSyncs.areSkipped(configuration, log))
+    let directory = try ServerDirectory(configuration, files: files)
+    var list = try directory.stores(random: random)
+    let member = try await ClusterMember.open(configuration, directory, list, log: log)
+    let cluster = member.cluster
+    let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
+    let stores = try await LocalStores.open(
+      zip(directory.storeDirectories, list).map {
+        LocalStores.Place(directory: $0, id: $1.id, mayMake: !$1.isMade)
+      },
+      LocalStores.Settings(configuration, files: files, cluster: cluster, pool: pool, log: log))
+    if !list.allSatisfy(\.isMade) {
+      for index in list.indices { list[index].isMade = true }
+      try directory.write(list)
+    }
+    let budget = configuration.number("BUFFER_BUDGET")
+    let service = try ChunkRPCServer(
+      stores: stores.all, server: member.registration.id, cluster: cluster,
+      version: CommandLineTool.version, address: member.bindAddress,
+      port: configuration.number("GRPC_PORT"), security: member.security, pool: pool,
+      buffers: BufferPool(limit: budget, cacheLimit: budget), log: log)
+    return StorageServerNode(
+      directory: directory, stores: stores, service: service, member: member, log: log)
+  }
+
+  /// Serves until a signal ends it.
+  func serve(_ configuration: Configuration) async throws {
+    let metrics = StorageServerMetrics(stores: stores, server: service)
+    let port = UInt16(clamping: configuration.number("METRICS_PORT"))
+    let pages = try HTTPServer(
+      listeners: [
+        HTTPListener(address: "127.0.0.1", port: port, tls: nil) { await metrics.handle($0) }
+      ], serverName: "s3storage", threads: 1)
+    let deadline = Duration.seconds(configuration.number("SHUTDOWN_SECONDS"))
+    log.info(
+      "serving chunks",
+      [
+        ("server", "\(member.registration.id)"), ("port", "\(service.port)"),
+        ("stores", "\(stores.all.count)"),
+      ])
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await stores.run() }
+      group.addTask { try await pages.run() }
+      group.addTask { await member.run() }
+      group.addTask {
+        await Signals.forward(reload: {}) {
+          log.info("stopping: running calls may end")
+          service.beginShutdown(deadline: deadline)
+        }
+      }
+      try await service.run()
+      pages.beginShutdown(deadline: .zero)
+      await stores.shutDown()
+      group.cancelAll()
+    }
+    log.info("stopped")
+  }
+}

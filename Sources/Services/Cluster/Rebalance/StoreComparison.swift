@@ -1,0 +1,92 @@
+import Base
+import ChunkStore
+import Metadata
+import ObjectEngine
+import Telemetry
+
+/// Compares what a store holds with what the metadata says that it should.
+///
+/// A chunk is deleted only with positive evidence: the row of its extent, or its tombstone, names
+/// another store for it, or its writer can commit no more and nothing names it.
+struct StoreComparison: Sendable {
+  /// Chunks that one step looks at.
+  static let pageSize = 256
+
+  let engine: ObjectEngine
+  let metadata: any ClusterMetadata
+  let copies: FormerCopies
+  let log: Log
+
+  /// What a page came to.
+  struct Outcome {
+    /// Where the next page begins; nil at the end.
+    var next: ChunkListPosition?
+    /// Chunks of fenced writers that nothing names: deleted.
+    var garbage = 0
+    /// Chunks that belong elsewhere: deleted once no read needs them here.
+    var strays = 0
+  }
+
+  /// Whether nothing may be deleted: the metadata was restored from an older backup.
+  func isHeld() async throws -> Bool {
+    try await engine.metadata.setting(SweepWorker.holdSetting) ?? [0] != [0]
+  }
+
+  /// Looks at a page of a store's chunks. Precondition: it is not held.
+  func examine(
+    _ store: any ChunkStore, from position: ChunkListPosition?
+  ) async throws -> Outcome {
+    let page = try await store.list(from: position, limit: Self.pageSize)
+    var outcome = Outcome(next: page.next)
+    guard !page.chunks.isEmpty else { return outcome }
+    let standings = try await metadata.standings(of: page.chunks.map(\.extent))
+    var garbage: [ChunkID] = []
+    var strays: [MovedChunk] = []
+    for chunk in page.chunks {
+      switch standings[chunk.extent] ?? .unknown {
+      case .owned(let stores), .dead(let stores):
+        let index = Int(chunk.index)
+        guard stores.indices.contains(index), stores[index] != store.id else { continue }
+        strays.append(MovedChunk(chunk: chunk, formerStore: store.id))
+      case .garbage: garbage.append(chunk)
+      case .unknown: continue
+      }
+    }
+    if !garbage.isEmpty {
+      try await store.deleteLed(garbage)
+      outcome.garbage = garbage.count
+    }
+    try await copies.add(strays)
+    outcome.strays = strays.count
+    return outcome
+  }
+
+  /// Queues those chunks of a page of extents for repair that `store` should hold and does not;
+  /// returns the last extent, nil at the end.
+  func queueMissing(
+    in store: any ChunkStore, after: ExtentID?
+  ) async throws -> (last: ExtentID?, missing: Int) {
+    let extents = try await engine.metadata.extents(after: after, limit: Self.pageSize)
+    var missing = 0
+    for extent in extents {
+      var bits: UInt32 = 0
+      for (index, holder) in extent.stores.enumerated() where holder == store.id && index < 32 {
+        let chunk = ChunkID(extent: extent.id, index: UInt8(index))
+        do throws(ChunkStoreError) {
+          let status = try await store.stat(chunk)
+          if status.trailer.sha256 != extent.digests[index] { bits |= 1 << UInt32(index) }
+        } catch {
+          switch error {
+          case .missing, .corrupt, .tooLarge, .io: bits |= 1 << UInt32(index)
+          case .offline, .fenced, .full: throw error
+          }
+        }
+      }
+      guard bits != 0 else { continue }
+      try await engine.metadata.queueRepair(
+        extent.id, chunks: bits, reason: "not in the store that came back")
+      missing += bits.nonzeroBitCount
+    }
+    return (extents.last?.id, missing)
+  }
+}

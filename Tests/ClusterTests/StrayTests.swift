@@ -1,0 +1,203 @@
+import Base
+import ChunkStore
+import Cluster
+import Metadata
+import ObjectEngine
+import Runtime
+import Synchronization
+import Testing
+
+@Suite("Drain, return and strays")
+struct StrayTests {
+  @Test("a drain ends with an empty server, once every gateway goes by the new ring")
+  func drain() async throws {
+    let cluster = try await TestCluster(seed: 1, servers: 7)
+    let (leader, other) = (try await cluster.gateway(), try await cluster.gateway())
+    try await leader.live(5)
+    try await other.beat()
+    try await leader.putMany(12)
+    let server = cluster.servers[3]
+    try await leader.administration.drain(server.id)
+    // The other gateway still writes by the former ring: a write of its that runs holds the drain.
+    let token = other.engine.writes.begin(at: cluster.time.wall.now)
+    for _ in 0..<60 {
+      try await leader.live(5)
+      try await other.beat()
+    }
+    #expect(other.engine.stores.ringVersion == leader.engine.stores.ringVersion)
+    var status = try await leader.administration.rebalance()
+    #expect(status.acknowledgedRing < status.ringVersion)
+    #expect(!status.isBalanced)
+    other.engine.writes.end(token)
+    for _ in 0..<60 {
+      try await leader.live(5)
+      try await other.beat()
+    }
+    status = try await leader.administration.rebalance()
+    #expect(status.isBalanced)
+    #expect(try await server.chunks().isEmpty)
+    #expect(
+      try await leader.administration.servers().first { $0.record.id == server.id }?.isDrained
+        == true)
+    try await leader.putMany(6)
+    #expect(try await server.chunks().isEmpty)
+    #expect(try await leader.readsAll(12))
+    await cluster.close()
+  }
+
+  @Test("a drain that is taken back leaves the server in use")
+  func undo() async throws {
+    let cluster = try await TestCluster(seed: 2, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(10)
+    let server = cluster.servers[0]
+    try await gateway.administration.drain(server.id)
+    try await gateway.live(5)
+    try await gateway.administration.undoDrain(server.id)
+    try await gateway.live {
+      guard try await gateway.administration.rebalance().isBalanced else { return false }
+      return try await cluster.isTidy()
+    }
+    #expect(try await cluster.named()[server.stores[0].id] ?? 0 > 0)
+    await cluster.close()
+  }
+
+  @Test("a server that returns is compared: strays are deleted, survivors are not")
+  func reconciliation() async throws {
+    let cluster = try await TestCluster(seed: 3, servers: 8)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await gateway.putMany(20)
+    let away = cluster.servers[6]
+    let held = try await away.chunks()
+    #expect(!held.isEmpty)
+    away.stop()
+    // Some objects go while it is away, the chunks of the others move elsewhere.
+    for number in 0..<5 { try await gateway.delete("key\(number)") }
+    try await gateway.live {
+      try await cluster.named()[away.stores[0].id] == nil
+    }
+    away.start()
+    let named = try await cluster.extents()
+    try await gateway.live {
+      guard try await gateway.administration.rebalance().isBalanced else { return false }
+      return try await cluster.isTidy()
+    }
+    #expect(try await cluster.extents().map(\.id) == named.map(\.id))
+    for number in 5..<20 { #expect(try await gateway.reads("key\(number)")) }
+    await cluster.close()
+  }
+
+  @Test("a store that lost chunks while it was away has them made again")
+  func lossyReturn() async throws {
+    let cluster = try await TestCluster(seed: 4, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await gateway.putMany(10)
+    let away = cluster.servers[1]
+    away.stop()
+    try await gateway.live(900)
+    // It returns before its chunks were made again, without some of them.
+    let chunks = try await away.chunks().sorted()
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      try await away.stores[0].inner.delete(Array(chunks.prefix(4)))
+    }
+    try await gateway.administration.declareLost(away.id)
+    away.start()
+    try await gateway.live {
+      guard try await gateway.store.counts().repairs == 0 else { return false }
+      guard try await gateway.administration.rebalance().isBalanced else { return false }
+      return try await cluster.isTidy()
+    }
+    #expect(try await gateway.readsAll(10))
+    await cluster.close()
+  }
+
+  @Test("what a paused gateway wrote after its epoch was swept is found and deleted")
+  func lateGarbage() async throws {
+    let cluster = try await TestCluster(seed: 5, servers: 6)
+    let gateway = try await cluster.gateway { $0.comparisonPeriod = .seconds(60) }
+    let paused = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(3)
+    let extent = try #require(await paused.put("late"))
+    for _ in 0..<12 { try await gateway.live(5) }
+    #expect(try await gateway.store.unsweptEpochs().isEmpty)
+    // As a chunk that was on its way: its bytes are those of a real one, its name is new.
+    let source = try #require(cluster.server(of: extent.stores[0])?.stores[0].inner)
+    let late = ChunkID(
+      extent: ExtentID(epoch: extent.id.epoch, random: (9, 9)), index: 0)
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      let status = try await source.stat(ChunkID(extent: extent.id, index: 0))
+      let reader = try await source.openChunk(ChunkID(extent: extent.id, index: 0))
+      let buffer = AlignedBuffer(count: 64 << 10)
+      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
+      reader.close()
+      var header = status.header
+      header.id = late
+      try await source.putSmall(
+        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
+    }
+    // An extent of a live writer that nothing names yet is left alone.
+    let young = ChunkID(
+      extent: ExtentID(epoch: gateway.engine.writer.epoch, random: (9, 9)), index: 0)
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      let status = try await source.stat(ChunkID(extent: extent.id, index: 0))
+      let reader = try await source.openChunk(ChunkID(extent: extent.id, index: 0))
+      let buffer = AlignedBuffer(count: 64 << 10)
+      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
+      reader.close()
+      var header = status.header
+      header.id = young
+      try await source.putSmall(
+        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
+    }
+    #expect(try await cluster.differences().strays == 2)
+    try await gateway.live {
+      try await cluster.differences() == Differences(missing: 0, strays: 1)
+    }
+    #expect(try await cluster.server(of: source.id)?.chunks().contains(young) == true)
+    #expect(try await gateway.reads("late"))
+    await cluster.close()
+  }
+
+  @Test("after a restore nothing is taken for a stray")
+  func hold() async throws {
+    let cluster = try await TestCluster(seed: 6, servers: 7)
+    let gateway = try await cluster.gateway { $0.comparisonPeriod = .seconds(60) }
+    try await gateway.live(5)
+    try await gateway.put("key")
+    let extent = try #require(await cluster.extents().first)
+    try await gateway.store.setSetting(SweepWorker.holdSetting, [1])
+    // The row is of an older backup: it does not know where the chunk lies by now.
+    let empty = try #require(
+      cluster.servers.first { !extent.stores.contains($0.stores[0].id) })
+    var stores = extent.stores
+    stores[0] = empty.stores[0].id
+    #expect(
+      try await gateway.store.finishRepair(
+        extent.id, chunks: 0, stores: stores, generation: extent.generation))
+    try await gateway.live(300)
+    #expect(try await cluster.differences() == Differences(missing: 1, strays: 1))
+    await cluster.close()
+  }
+
+  @Test("weights may change at run time, and chunks follow")
+  func weights() async throws {
+    let cluster = try await TestCluster(seed: 7, servers: 8)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(40)
+    let server = cluster.servers[0]
+    let before = try await cluster.named()[server.stores[0].id] ?? 0
+    try await gateway.administration.setWeight(ofServer: server.id, 10)
+    try await gateway.live { try await gateway.administration.rebalance().isBalanced }
+    let after = try await cluster.named()[server.stores[0].id] ?? 0
+    #expect(after < before / 2, "\(after) of \(before)")
+    await #expect(throws: ClusterAdministrationError.badWeight) {
+      try await gateway.administration.setWeight(server.stores[0].id, 0)
+    }
+    await cluster.close()
+  }
+}

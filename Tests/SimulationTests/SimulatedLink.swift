@@ -1,0 +1,210 @@
+import Base
+import ChunkStore
+import Runtime
+import Synchronization
+import TestSupport
+
+/// What goes wrong between one gateway and one storage server. Confined to the simulation's thread.
+final class LinkFaults: @unchecked Sendable {
+  /// Nothing passes: calls wait for their deadline.
+  var isCut = false
+  /// Of 1000 calls, how many are lost, reset before or reset after they were executed.
+  var losses = 0
+  /// Of 1000 deletes, how many arrive a second time, later.
+  var duplicates = 0
+  /// Acknowledges what fails; only a broken double does.
+  var lies = false
+}
+
+/// A store as one gateway reaches it over a network that delays, loses and breaks.
+final class SimulatedLink: ChunkStore {
+  /// How long a call waits for an answer.
+  static let deadline: Duration = .seconds(5)
+
+  let id: StoreID
+  let server: SimulatedServer
+  let faults: LinkFaults
+  private let process: SimulatedProcess
+  let world: SimulationWorld
+
+  init(
+    to server: SimulatedServer, from process: SimulatedProcess, faults: LinkFaults,
+    world: SimulationWorld
+  ) {
+    id = server.id
+    self.server = server
+    self.process = process
+    self.faults = faults
+    self.world = world
+  }
+
+  /// Carries one call. `life` is the server's life that the call belongs to, nil for any.
+  func call<R>(
+    in life: SimulatedServer.Life? = nil,
+    _ body: (SimulatedServer.Life) async throws(ChunkStoreError) -> R
+  ) async throws(ChunkStoreError) -> R {
+    try await pause(world.delay() + server.slowness)
+    await process.pass(world.clock)
+    try requireAlive()
+    let fate = world.chance(faults.losses) ? world.pick(3) : 3
+    if faults.isCut || fate == 0 {
+      try await pause(Self.deadline)
+      throw .offline("no answer")
+    }
+    if fate == 1 { throw .offline("connection reset") }
+    try requireAlive()
+    guard let current = server.life, life == nil || current === life else {
+      throw .offline("connection refused")
+    }
+    let result: R
+    do throws(ChunkStoreError) { result = try await body(current) } catch {
+      throw current.process.isDead ? .offline("connection reset") : error
+    }
+    if current.process.isDead || fate == 2 { throw .offline("connection reset") }
+    try await pause(world.delay())
+    try requireAlive()
+    return result
+  }
+
+  private func pause(_ duration: Duration) async throws(ChunkStoreError) {
+    do { try await world.clock.sleep(for: duration) } catch { throw .offline("cancelled") }
+  }
+
+  private func requireAlive() throws(ChunkStoreError) {
+    if process.isDead { throw .offline("the process is dead") }
+  }
+
+  /// Has a broken double acknowledge what failed.
+  func orLie(
+    _ body: () async throws(ChunkStoreError) -> Void
+  ) async throws(ChunkStoreError) {
+    do throws(ChunkStoreError) { try await body() } catch {
+      guard faults.lies else { throw error }
+    }
+  }
+
+  // MARK: - ChunkStore
+
+  func putSmall(
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+  ) async throws(ChunkStoreError) {
+    try await orLie { () throws(ChunkStoreError) in
+      try await call { life throws(ChunkStoreError) in
+        try await life.store.putSmall(header, data: data, range: range, trailer: trailer)
+        world.noteStored(header.id, at: id)
+      }
+    }
+  }
+
+  func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
+    try await call { life throws(ChunkStoreError) in
+      SimulatedWriter(
+        header.id, try await life.store.beginChunk(header), link: self, life: life)
+    }
+  }
+
+  func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
+    try await call { life throws(ChunkStoreError) in
+      SimulatedReader(try await life.store.openChunk(id), link: self, life: life)
+    }
+  }
+
+  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {
+    // Some arrive twice, and some after their caller has given up.
+    if world.chance(faults.duplicates) {
+      world.later { [self] in
+        await world.checkDelete(ids, at: server)
+        try? await server.life?.store.delete(ids)
+      }
+    }
+    try await call { life throws(ChunkStoreError) in
+      await world.checkDelete(ids, at: server)
+      try await life.store.delete(ids)
+      for chunk in ids { world.trace("chunk \(chunk) is deleted at \(id.low)") }
+    }
+  }
+
+  func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
+    try await call { life throws(ChunkStoreError) in try await life.store.stat(id) }
+  }
+
+  func verify(_ id: ChunkID) async throws(ChunkStoreError) {
+    try await call { life throws(ChunkStoreError) in try await life.store.verify(id) }
+  }
+
+  func list(
+    from position: ChunkListPosition?, limit: Int
+  ) async throws(ChunkStoreError) -> ChunkPage {
+    try await call { life throws(ChunkStoreError) in
+      try await life.store.list(from: position, limit: limit)
+    }
+  }
+
+  func health() async -> StoreHealth {
+    do throws(ChunkStoreError) {
+      return try await call { life throws(ChunkStoreError) in await life.store.health() }
+    } catch {
+      return await UnavailableChunkStore(id: id, reason: "\(error)").health()
+    }
+  }
+}
+
+/// A chunk on its way over a link.
+final class SimulatedWriter: ChunkWriter {
+  private let id: ChunkID
+  private let writer: any ChunkWriter
+  private let link: SimulatedLink
+  private let life: SimulatedServer.Life
+
+  init(
+    _ id: ChunkID, _ writer: any ChunkWriter, link: SimulatedLink, life: SimulatedServer.Life
+  ) {
+    self.id = id
+    self.writer = writer
+    self.link = link
+    self.life = life
+  }
+
+  func append(_ buffer: AlignedBuffer, _ range: Range<Int>) async throws(ChunkStoreError) {
+    try await link.call(in: life) { _ throws(ChunkStoreError) in
+      try await writer.append(buffer, range)
+    }
+  }
+
+  func finish(_ trailer: ChunkTrailer) async throws(ChunkStoreError) {
+    try await link.orLie { () throws(ChunkStoreError) in
+      try await link.call(in: life) { _ throws(ChunkStoreError) in
+        try await writer.finish(trailer)
+        link.world.noteStored(id, at: link.id)
+      }
+    }
+  }
+
+  /// A server drops what a broken connection left unfinished, so this needs no network.
+  func abort() async { await writer.abort() }
+}
+
+/// A chunk that is read over a link.
+final class SimulatedReader: ChunkReader {
+  private let reader: any ChunkReader
+  private let link: SimulatedLink
+  private let life: SimulatedServer.Life
+
+  init(_ reader: any ChunkReader, link: SimulatedLink, life: SimulatedServer.Life) {
+    self.reader = reader
+    self.link = link
+    self.life = life
+  }
+
+  var trailer: ChunkTrailer { reader.trailer }
+
+  func read(
+    _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
+  ) async throws(ChunkStoreError) {
+    try await link.call(in: life) { _ throws(ChunkStoreError) in
+      try await reader.read(range, into: buffer, at: offset)
+    }
+  }
+
+  func close() { reader.close() }
+}

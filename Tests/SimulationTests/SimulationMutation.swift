@@ -1,0 +1,48 @@
+import Base
+import ChunkStore
+import Metadata
+import Runtime
+import TestSupport
+
+/// Puts the bug of a plan into the doubles of a run; nothing without one.
+///
+/// Confined to the thread of the simulation.
+final class SimulationMutation: @unchecked Sendable {
+  private let world: SimulationWorld
+  private var isOver = false
+  private var leak: AlignedBuffer?
+
+  init(_ world: SimulationWorld) { self.world = world }
+
+  func stop() { isOver = true }
+
+  func begin() {
+    switch world.plan.mutant {
+    case .liedQuorum:
+      for gateway in world.gateways.compactMap({ $0 }) {
+        for faults in gateway.linkFaults { faults.lies = true }
+      }
+    case .forgottenCommits: world.database.faults.forgets = 30
+    case .unfencedCommits: world.database.faults.ignoresFences = true
+    case .leakedBuffer: leak = world.gateways[1]?.engine.buffers.tryAcquire(5000)
+    case .ignoredSyncs, .ignoredDirectorySyncs, .noDeletionDelay, .sweptLiveEpoch, .staleLookUps,
+      nil:
+      break
+    }
+  }
+
+  func run() async {
+    guard world.plan.mutant == .sweptLiveEpoch else { return }
+    while !isOver {
+      await world.sleep(.seconds(1))
+      for server in world.servers {
+        guard let store = server.life?.store,
+          let page = try? await store.list(from: nil, limit: 1000)
+        else { continue }
+        let extents = Array(Set(page.chunks.map(\.extent)))
+        guard let named = try? await world.observer.named(among: extents) else { continue }
+        try? await store.delete(page.chunks.filter { !named.contains($0.extent) })
+      }
+    }
+  }
+}

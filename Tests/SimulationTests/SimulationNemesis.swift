@@ -1,0 +1,225 @@
+import Base
+import ChunkStore
+import Disk
+import Metadata
+import Runtime
+import TestSupport
+
+/// Does the harm of a run, and ends it after a while. Confined to the thread of the simulation.
+final class SimulationNemesis: @unchecked Sendable {
+  private let world: SimulationWorld
+  private(set) var isOver = false
+
+  init(_ world: SimulationWorld) { self.world = world }
+
+  /// No new harm from now on.
+  func stop() { isOver = true }
+
+  func run() async {
+    guard world.plan.weather != .calm else { return }
+    while !isOver {
+      await world.sleep(.milliseconds(300 + world.pick(4000)))
+      if isOver { break }
+      await strike()
+    }
+  }
+
+  private func strike() async {
+    let weather =
+      world.plan.weather == .storm
+      ? SimulationPlan.Weather.allCases[1 + world.pick(5)] : world.plan.weather
+    switch weather {
+    case .calm, .storm: break
+    case .network: disturbNetwork()
+    case .crashes: crashServer()
+    case .disks: await harmDisk()
+    case .gateways: await harmGateway()
+    case .database: harmDatabase()
+    }
+  }
+
+  /// Does something now and takes it back later.
+  private func soon(_ text: String, _ undo: @escaping @Sendable () async -> Void) {
+    world.note("harm: \(text)")
+    world.later { [world] in
+      world.note("over: \(text)")
+      await undo()
+    }
+  }
+
+  private var server: SimulatedServer { world.servers[world.pick(world.servers.count)] }
+
+  // MARK: Network
+
+  private func disturbNetwork() {
+    guard let gateway = world.gateways[world.pick(2)] else { return }
+    if let cache = world.cache, world.pick(5) == 0 {
+      cache.failures = 100 + world.pick(900)
+      return soon("the cache fails") { cache.failures = 0 }
+    }
+    let kind = world.pick(3)
+    let count = 1 + world.pick(kind == 0 ? 2 : 4)
+    for _ in 0..<count {
+      let index = world.pick(world.servers.count)
+      let faults = gateway.linkFaults[index]
+      let server = world.servers[index]
+      switch kind {
+      case 0:
+        faults.isCut = true
+        soon("link \(gateway.slot) to \(index) cut") { faults.isCut = false }
+      case 1:
+        faults.losses = 50 + world.pick(300)
+        faults.duplicates = 500
+        soon("link \(gateway.slot) to \(index) loses") {
+          faults.losses = 0
+          faults.duplicates = 0
+        }
+      default:
+        server.slowness = .milliseconds(100 + world.pick(3000))
+        soon("server \(index) slow") { server.slowness = .zero }
+      }
+    }
+  }
+
+  // MARK: Servers and their disks
+
+  private func crashServer() {
+    for _ in 0...world.pick(3) {
+      let server = server
+      guard server.life != nil else { continue }
+      let isPower = world.pick(3) > 0
+      server.crash(power: isPower ? SeededRandom(seed: world.random.next()) : nil)
+      soon("server \(server.id.low) crashes, power \(isPower)") { server.start() }
+    }
+  }
+
+  private func harmDisk() async {
+    let server = server
+    let disk = server.disk
+    switch world.pick(5) {
+    case 0:
+      disk.setCapacity(disk.usedBytes + (1 << 20) + world.pick(200_000))
+      soon("disk \(server.id.low) full") { disk.setCapacity(SimulatedServer.capacity) }
+    case 1:
+      let operation: DiskError.Operation = [.sync, .write, .create, .syncDirectory][world.pick(4)]
+      disk.inject(.init(operation, after: world.pick(6), times: 1 + world.pick(2)))
+      soon("disk \(server.id.low) fails") {
+        disk.heal()
+        // A store that took an error takes writes again in its next life.
+        server.crash(power: nil)
+        server.start()
+      }
+    case 2:
+      disk.inject(.init(.read, after: world.pick(10), times: 1 + world.pick(5)))
+      soon("disk \(server.id.low) cannot be read") { disk.heal() }
+    default: await rot()
+    }
+  }
+
+  /// Changes one chunk of an extent all of whose others are good.
+  private func rot() async {
+    guard let extents = try? await world.allExtents(), !extents.isEmpty else { return }
+    let extent = extents[world.pick(extents.count)]
+    for index in extent.stores.indices {
+      guard await world.isGood(extent, index) else { return }
+    }
+    let index = world.pick(extent.stores.count)
+    guard let server = world.server(extent.stores[index]), let store = server.life?.store else {
+      return
+    }
+    let id = ChunkID(extent: extent.id, index: UInt8(index))
+    guard let reader = try? await store.openChunk(id) else { return }
+    defer { reader.close() }
+    let buffer = AlignedBuffer(count: 64 << 10)
+    let count = min(reader.trailer.dataLength, 64 << 10)
+    guard (try? await reader.read(0..<count, into: buffer, at: 0)) != nil else { return }
+    let found = server.disk.damage(buffer.bytes(0..<min(count, 24)))
+    world.rotten[id, default: []].insert(server.id)
+    world.note("harm: chunk \(id) rots in \(found) files of \(server.id.low)")
+  }
+
+  // MARK: Gateways and the database
+
+  private func harmGateway() async {
+    let slot = world.pick(2)
+    guard let gateway = world.gateways[slot] else { return }
+    if world.pick(4) == 0 {
+      gateway.wallClock.setOffset(milliseconds: Int64(world.pick(60_000)) - 30_000)
+      return world.note("harm: the clock of gateway \(slot) jumps")
+    }
+    if world.pick(3) == 0 { return stop(gateway) }
+    world.gateways[slot] = nil
+    gateway.crash()
+    soon("gateway \(slot) dies") { [world] in
+      await gateway.end()
+      // Its lease has run out before another takes its place.
+      await world.sleep(.seconds(30))
+      await world.fence(gateway.epoch)
+      await world.startGateway(slot)
+    }
+  }
+
+  /// Stops a gateway for longer than its lease lasts; another is in its place when it wakes up.
+  private func stop(_ gateway: SimulatedGateway) {
+    let slot = gateway.slot
+    world.gateways[slot] = nil
+    gateway.process.setStopped(true)
+    world.stoppedEpochs.insert(gateway.epoch)
+    soon("gateway \(slot) stops") { [world] in
+      await world.sleep(.seconds(31))
+      await world.fence(gateway.epoch)
+      await world.startGateway(slot)
+      await world.sleep(.milliseconds(world.pick(8000)))
+      world.note("stopped gateway \(slot) goes on")
+      gateway.process.setStopped(false)
+      await world.sleep(.seconds(15))
+      gateway.crash()
+      await gateway.end()
+    }
+  }
+
+  private func harmDatabase() {
+    let database = world.database
+    switch world.pick(3) {
+    case 0:
+      database.faults.isDown = true
+      soon("database down") { database.faults.isDown = false }
+    case 1:
+      database.faults.failures = 100 + world.pick(200)
+      soon("database fails") { database.faults.failures = 0 }
+    default:
+      database.faults.unknownOutcomes = 50 + world.pick(200)
+      database.faults.repeats = 200
+      soon("outcomes unknown") {
+        database.faults.unknownOutcomes = 0
+        database.faults.repeats = 0
+      }
+    }
+  }
+}
+
+extension SimulationWorld {
+  private static let fence = SQLStatement("UPDATE writers SET state = 1 WHERE epoch = $1")
+
+  /// What whoever finds a writer's lease run out does.
+  func fence(_ epoch: UInt64) async {
+    _ = try? await database.peek { session in
+      try await session.run(Self.fence, [.int(Int64(epoch))])
+    }
+  }
+
+  /// Starts a gateway in the place of one that is gone.
+  func startGateway(_ slot: Int) async {
+    while true {
+      do {
+        let gateway = try await SimulatedGateway(slot: slot, world: self)
+        gateways[slot] = gateway
+        lives.append(gateway)
+        gateway.start(self)
+        return note("gateway \(slot) starts with epoch \(gateway.epoch)")
+      } catch {
+        await sleep(.seconds(1))
+      }
+    }
+  }
+}

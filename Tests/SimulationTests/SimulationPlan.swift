@@ -1,0 +1,72 @@
+import Disk
+
+/// What kind of run a seed stands for.
+struct SimulationPlan: Sendable {
+  /// What goes wrong in a run.
+  enum Weather: String, CaseIterable, Sendable {
+    /// Nothing: then nothing may fail either.
+    case calm
+    /// The network loses, resets and cuts.
+    case network
+    /// Storage servers crash, with and without their machine.
+    case crashes
+    /// Disks fill up, fail and rot.
+    case disks
+    /// Gateways die.
+    case gateways
+    /// The database fails, is away, or leaves outcomes unknown.
+    case database
+    /// All of it.
+    case storm
+  }
+
+  /// A bug put into a double, which the simulation must find.
+  enum Mutant: String, CaseIterable, Sendable {
+    /// Storage servers acknowledge chunks whose bytes are not on stable storage.
+    case ignoredSyncs
+    /// Storage servers acknowledge chunks whose names are not on stable storage.
+    case ignoredDirectorySyncs
+    /// Gateways count chunks that no store has taken.
+    case liedQuorum
+    /// Chunks are deleted at once, reads of other gateways or not.
+    case noDeletionDelay
+    /// Chunks that nothing names are deleted although their writer lives.
+    case sweptLiveEpoch
+    /// The database acknowledges what it has not committed.
+    case forgottenCommits
+    /// Nobody asks whether a writer that commits was fenced.
+    case unfencedCommits
+    /// A gateway answers look-ups from a cache that nothing invalidates.
+    case staleLookUps
+    /// A buffer is not given back.
+    case leakedBuffer
+  }
+
+  var seed: UInt64
+  var weather: Weather
+  var mutant: Mutant?
+  var clients = 4
+  var operations = 12
+  var keys = 4
+  /// Takes copies that a repair has left behind for a violation.
+  var isStrict = false
+  /// Notes what happens to each chunk as well.
+  var isVerbose = false
+
+  /// What disks only seem to make durable.
+  var ignoredSyncs: Set<DiskPath.Kind> {
+    switch mutant {
+    case .ignoredSyncs: ["volume", "chunk file"]
+    case .ignoredDirectorySyncs: ["chunk directory", "volume directory"]
+    default: []
+    }
+  }
+
+  /// The run of a seed.
+  init(seed: UInt64, weather: Weather? = nil, mutant: Mutant? = nil) {
+    self.seed = seed
+    let all = Weather.allCases
+    self.weather = weather ?? all[Int(seed % UInt64(all.count))]
+    self.mutant = mutant
+  }
+}

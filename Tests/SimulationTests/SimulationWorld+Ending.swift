@@ -1,0 +1,152 @@
+import Base
+import ChunkStore
+import Metadata
+import ObjectEngine
+import Runtime
+import TestSupport
+
+extension SimulationWorld {
+  /// Ends all harm. All gateways start anew, so that what they left behind is found.
+  func heal() async {
+    await waitForLater()
+    for server in servers {
+      server.disk.heal()
+      server.crash(power: plan.weather == .calm ? nil : SeededRandom(seed: random.next()))
+      server.start()
+      if server.life == nil { violation("store \(server.id.low) does not open again") }
+    }
+    for slot in gateways.indices {
+      guard let gateway = gateways[slot] else { continue }
+      gateways[slot] = nil
+      gateway.crash()
+      await gateway.end()
+      await fence(gateway.epoch)
+    }
+    // No client waits any more, so that none of the dead holds anything.
+    for gateway in lives { checkBuffers(gateway) }
+    for slot in gateways.indices { await startGateway(slot) }
+    note("healed")
+  }
+
+  private func checkBuffers(_ gateway: SimulatedGateway) {
+    if gateway.engine.buffers.used != 0 {
+      violation("gateway \(gateway.slot) has \(gateway.engine.buffers.used) bytes of buffers left")
+    }
+    if gateway.engine.reads.oldest != nil {
+      violation("gateway \(gateway.slot) has reads that never ended")
+    }
+  }
+
+  /// Lets the background workers do their work until there is no more.
+  func settle() async {
+    await settleOnce()
+    guard let gateway = gateways[0] else { return violation("no gateway") }
+    gateway.scrub.request()
+    for _ in 0..<200 where gateway.scrub.report.state == .running { await sleep(.seconds(10)) }
+    let report = gateway.scrub.report
+    if report.unreadableExtents > 0 || report.corruptInlineObjects > 0 {
+      violation("a scrub finds extents beyond repair: \(report)")
+    }
+    await settleOnce()
+    note("settled")
+  }
+
+  private func settleOnce() async {
+    for _ in 0..<240 {
+      await sleep(.seconds(30))
+      if await isQuiet() { return }
+    }
+    violation("background work does not come to an end: \(await restOfWork())")
+  }
+
+  private func isQuiet() async -> Bool {
+    guard let counts = try? await observer.counts() else { return false }
+    let unswept = (try? await observer.unsweptEpochs()) ?? []
+    return counts.tombstones == 0 && counts.repairs == 0 && counts.uploads == 0 && unswept.isEmpty
+  }
+
+  private func restOfWork() async -> String {
+    let counts = try? await observer.counts()
+    let epochs = (try? await observer.unsweptEpochs()) ?? []
+    let repairs = (try? await observer.repairs(limit: 3)) ?? []
+    return "\(String(describing: counts)) epochs \(epochs) "
+      + repairs.map { "\($0.chunks) \($0.reason)" }.joined(separator: "; ")
+  }
+
+  /// Compares what clients were told and what the metadata says with what is there.
+  func check(_ bucket: Bucket, _ contents: SimulationContents) async {
+    let reader = SimulatedClient(99, world: self, contents: contents, bucket: bucket)
+    for gateway in gateways.compactMap({ $0 }) {
+      for key in 0..<plan.keys { await reader.get(key, gateway, whole: true) }
+      await reader.list(gateway)
+    }
+    for key in history.impossible() {
+      violation("key \(key): no order of its operations explains the answers")
+    }
+    await checkChunks()
+    await checkUsage(bucket)
+  }
+
+  private func checkChunks() async {
+    guard let extents = try? await allExtents() else { return violation("no list of extents") }
+    var wanted: [StoreID: Set<ChunkID>] = [:]
+    for extent in extents {
+      for (index, store) in extent.stores.enumerated() {
+        wanted[store, default: []].insert(ChunkID(extent: extent.id, index: UInt8(index)))
+        if await !isGood(extent, index) {
+          violation("chunk \(index) of \(extent.id) is not what was written")
+        }
+      }
+      if Set(extent.stores).count < extent.stores.count {
+        violation("extent \(extent.id) is not spread")
+      }
+      if extent.missing != 0 { violation("extent \(extent.id) is said to lack chunks") }
+    }
+    for server in servers {
+      guard let store = server.life?.store else { continue }
+      var found: Set<ChunkID> = []
+      var position: ChunkListPosition?
+      repeat {
+        guard let page = try? await store.list(from: position, limit: 100) else {
+          return violation("store \(server.id.low) does not list its chunks")
+        }
+        found.formUnion(page.chunks)
+        position = page.next
+      } while position != nil
+      for id in found.subtracting(wanted[server.id] ?? []).sorted() {
+        // Repair and spreading forget former copies when they end before they could delete them;
+        // nothing looks for what a fenced process stores when it wakes up after its sweep.
+        let hasMoved = !homes[id, default: []].subtracting([server.id]).isEmpty
+        if hasMoved || stoppedEpochs.contains(id.extent.epoch), !plan.isStrict {
+          leftCopies += 1
+        } else {
+          violation("store \(server.id.low) has chunk \(id), which nothing names")
+        }
+      }
+    }
+  }
+
+  private func checkUsage(_ bucket: Bucket) async {
+    guard let usage = try? await observer.usage(of: bucket.id),
+      let page = try? await observer.list(ListRequest(bucket: bucket.id, limit: 1000))
+    else { return violation("no usage") }
+    var bytes: Int64 = 0
+    for case .object(let object) in page.rows { bytes += object.size }
+    if usage.objects != Int64(page.rows.count) || usage.bytes != bytes {
+      violation("usage \(usage) of \(page.rows.count) objects with \(bytes) bytes")
+    }
+  }
+
+  /// Ends the gateways; nothing of them may be left.
+  func end() async {
+    await waitForLater()
+    for slot in gateways.indices {
+      guard let gateway = gateways[slot] else { continue }
+      gateways[slot] = nil
+      await gateway.end()
+      checkBuffers(gateway)
+    }
+    // They know this world, which knew them.
+    lives = []
+  }
+}

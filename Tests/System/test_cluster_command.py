@@ -1,0 +1,192 @@
+"""`make cluster` as a developer and a script use it, and what is deployed by Compose."""
+import hashlib
+import os
+import pathlib
+import random
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+import yaml
+
+from support.clients import tag_of
+from support.cluster_processes import is_built
+from support.process import start_time
+from support.server import ROOT, _port_range, binary
+from support.signing import Signer
+from support import http as wire
+
+SCRIPT = ROOT / "scripts/cluster.py"
+QUICK = {"HEARTBEAT_SECONDS": "1", "RING_REFRESH_SECONDS": "1", "CLUSTER_SERVERS": "6"}
+
+
+@pytest.fixture
+def directory():
+    """A directory that only this user may enter, as mktemp makes it."""
+    if not is_built():
+        pytest.skip("this build has no cluster")
+    path = pathlib.Path(tempfile.mkdtemp(prefix="s3storage-make-"))
+    yield path
+    run("stop", path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def environment(more):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return kept | {"S3STORAGE_BINARY": binary()} | QUICK | more
+
+
+def run(*arguments, **variables):
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True,
+        timeout=120, env=environment(variables))
+
+
+def base_port(count=24):
+    """The first of so many free ports."""
+    first, last = _port_range()
+    while True:
+        base = random.randrange(first, last - count)
+        try:
+            for port in range(base, base + count):
+                with socket.socket() as candidate:
+                    candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    candidate.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+
+
+def facts(directory):
+    found = {}
+    for line in (directory / "cluster.env").read_text().splitlines():
+        name, _, value = line.partition("=")
+        found[name] = "".join(shlex.split(value))
+    return found
+
+
+def s3(found, index, method, path, body=b""):
+    port = int(found["S3_ENDPOINTS"].split()[index].rpartition(":")[2])
+    signer = Signer(found["ROOT_ACCESS_KEY"], found["ROOT_SECRET_KEY"])
+
+    headers, _ = signer.sign(
+        method, path, [("Host", f"127.0.0.1:{port}")], hashlib.sha256(body).hexdigest())
+    return wire.request(port, method, path, headers, body)
+
+
+def test_a_cluster_in_the_background_keeps_data_from_start_to_start(directory):
+    base = base_port()
+    started = run("start", directory, base)
+    assert started.returncode == 0, started.stderr
+    found = facts(directory)
+    assert len(found["S3_ENDPOINTS"].split()) == len(found["HTTP_ENDPOINTS"].split()) == 2
+    pids = [int(p) for n in ("GATEWAY_PIDS", "STORAGE_PIDS") for p in found[n].split()]
+    assert len(pids) == 8 and all(start_time(p) for p in pids)
+    assert found["DATABASE_URL"].startswith("postgres://")
+    assert all(int(p) < 32768 for p in re.findall(r":(\d{4,5})\b", str(found)))
+    assert s3(found, 0, "PUT", "/bucket").status == 200
+    body = os.urandom(500_000)
+    assert s3(found, 1, "PUT", "/bucket/k", body).status == 200
+    again = run("start", directory, base)
+    assert again.returncode == 1 and "cluster-stop" in again.stderr
+    assert s3(found, 0, "GET", "/bucket/k").body == body
+    stopped = run("stop", directory)
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert not any(start_time(p) for p in pids)
+    assert not (directory / "cluster.env").exists()
+    assert run("start", directory, base).returncode == 0
+    again = facts(directory)
+    assert again["ROOT_SECRET_KEY"] == found["ROOT_SECRET_KEY"]
+    assert tag_of(s3(again, 1, "GET", "/bucket/k").body) == tag_of(body)
+
+
+def test_ctrl_c_in_the_foreground_stops_all(directory):
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "run", directory, str(base_port())], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, env=environment({"CLUSTER_REDIS": "0"}))
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            break
+    assert "Ctrl-C" in lines[-1], "".join(lines)
+    pids = [int(p) for line in lines if "_PIDS" in line for p in re.findall(r"\d+", line)]
+    assert len(pids) == 8
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0, process.stdout.read()
+    assert not any(start_time(p) for p in pids)
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing_running(directory):
+    base = base_port()
+    with socket.create_server(("127.0.0.1", base + 5)):
+        failed = run("start", directory, base)
+    assert failed.returncode == 1 and f"port {base + 5}" in failed.stderr
+    failed = run("start", directory, base, ERASURE_SCHEME="nonsense")
+    assert failed.returncode == 1 and "ERASURE_SCHEME" in failed.stderr, failed.stderr
+    assert not (directory / "cluster.env").exists()
+    time.sleep(0.2)
+    for port in range(base, base + 22):
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", port), 1)
+
+
+def test_numbers_out_of_range_are_refused(directory):
+    assert "BASE_PORT" in run("start", directory, 40000).stderr
+    assert "CLUSTER_SERVERS" in run("start", directory, 20000, CLUSTER_SERVERS="x").stderr
+    assert run("nonsense").returncode == 2
+
+
+# Compose
+
+def compose():
+    return yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+
+
+def test_compose_says_the_same_as_make_cluster():
+    services = compose()["services"]
+    storage = [n for n in services if n.startswith("storage-")]
+    gateways = [n for n in services if n.startswith("gateway-")]
+    assert len(storage) == 6 and len(gateways) == 2
+    assert {"postgres", "redis", "migrate"} <= services.keys()
+    for name, service in services.items():
+        assert service.get("image") or service.get("build"), name
+        for other in service.get("depends_on", {}):
+            assert other in services, (name, other)
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in compose()["volumes"], (name, source)
+    # On one loopback no two may want the same port.
+    ports = [
+        str(value) for service in services.values() if "GATEWAYS" in service.get("environment", {})
+        or service.get("command") == ["gateway"]
+        for name, value in service["environment"].items() if name.endswith("_PORT")]
+    assert len(ports) == len(set(ports)) == 16, ports
+
+
+def test_secrets_of_compose_come_from_outside():
+    text = (ROOT / "deploy/compose.yaml").read_text()
+    example = (ROOT / "deploy/compose.env.example").read_text()
+    wanted = set(re.findall(r"\$\{(\w+):\?", text))
+    assert wanted == set(re.findall(r"^(\w+)=$", example, re.M))
+    assert not re.search(r"(PASSWORD|SECRET\w*): [^$\s]", text)
+
+
+def test_compose_uses_only_settings_and_commands_that_there_are():
+    said = subprocess.run([binary(), "config"], capture_output=True, text=True).stdout
+    known = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", said))
+    text = subprocess.run([binary(), "help"], capture_output=True, text=True).stdout
+    for name, service in compose()["services"].items():
+        if name in ("network", "postgres", "redis"):
+            continue
+        for variable in service.get("environment", {}):
+            assert variable in known, (name, variable)
+        command = service["command"]
+        assert command[0] in text, (name, command)

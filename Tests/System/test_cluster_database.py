@@ -1,0 +1,204 @@
+"""A database that restarts, loses connections, is restored from the past, or is gone."""
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+from support import data
+from support.clients import Crowd, Library, Shelf, send
+from support.proxy import Proxy
+
+# The statement, and the tag that answers it, as they go over the wire.
+COMMIT = b"COMMIT\0"
+
+
+@pytest.fixture(scope="module")
+def cluster(make_cluster):
+    """A cluster with a PostgreSQL of its own, behind a proxy."""
+    cluster = make_cluster(postgres=None)
+    cluster.database_proxy = Proxy(cluster.postgres.port)
+    cluster.start()
+    yield cluster
+    cluster.database_proxy.close()
+
+
+@pytest.fixture
+def bucket(cluster):
+    name = f"database-{random.randrange(1 << 40):x}"
+    assert send(cluster.gateways[0], "PUT", f"/{name}").status == 200
+    return name
+
+
+def test_a_database_that_restarts_in_mid_traffic_costs_time_and_no_write(cluster, bucket):
+    shelves = [Shelf(cluster.gateways, bucket, f"{bucket}-{n}") for n in range(4)]
+    with Crowd(4, lambda n: shelves[n].step()) as crowd:
+        for end in (cluster.postgres.stop, cluster.postgres.kill):
+            before = crowd.rounds
+            cluster.until(lambda: crowd.rounds >= before + 8 or crowd.errors)
+            end()
+            time.sleep(0.5)
+            cluster.postgres.start()
+            before = crowd.rounds
+            cluster.until(lambda: crowd.rounds >= before + 8 or crowd.errors)
+    for shelf in shelves:
+        shelf.check()
+    assert len(cluster.active()) == 6
+
+
+def test_without_the_database_requests_end_in_a_defined_error_and_soon(cluster, bucket):
+    library = Library(cluster.gateways, bucket, "defined").store()
+    cluster.postgres.stop()
+    try:
+        for method, body in (("GET", b""), ("PUT", b"x")):
+            begin = time.monotonic()
+            answer = send(
+                cluster.gateways[0], method, f"/{bucket}/library/0", body=body, timeout=60)
+            assert answer.status == 503 and answer.code, answer
+            assert time.monotonic() - begin < 40
+    finally:
+        cluster.postgres.start()
+    cluster.until(lambda: send(
+        cluster.gateways[0], "GET", f"/{bucket}/library/1").status == 200)
+    library.read_all()
+
+
+def test_a_database_outage_longer_than_death_makes_nobody_dead(cluster, bucket):
+    library = Library(cluster.gateways, bucket, "outage").store()
+    cluster.database_proxy.cut()
+    time.sleep(float(cluster.settings["DEAD_SECONDS"]) + 3)
+    cluster.database_proxy.heal()
+    cluster.until(lambda: send(
+        cluster.gateways[0], "GET", f"/{bucket}/library/1").status == 200)
+    listed = cluster.gateways[0].admin("servers", "list", "--json")["servers"]
+    assert not [s for s in listed if s["state"] == "dead"], listed
+    library.read_all()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_connection_cut_inside_commit_is_resolved_before_the_answer(cluster, bucket, after):
+    """Whatever was answered is so: 200 is there, 412 and 503 can be told from what is read."""
+    gateway = cluster.gateways[0]
+    tripped = 0
+    for turn in range(12):
+        key = f"k{turn}"
+        body = data.content(f"{after} {turn}", random.choice([40, 40_000, 300_000]))
+        cluster.database_proxy.trip(COMMIT, COMMIT if after else None)
+        answer = send(gateway, "PUT", f"/{bucket}/{key}", [("If-None-Match", "*")], body)
+        tripped += cluster.database_proxy.tripped.is_set()
+        cluster.database_proxy.trap = None
+        read = send(cluster.gateways[1], "GET", f"/{bucket}/{key}")
+        if answer.status == 200:
+            assert read.body == body
+        else:
+            assert answer.status in (412, 500, 503), answer
+            assert read.status in (200, 404)
+            # Final: what it showed once it shows for good.
+            time.sleep(0.3)
+            again = send(gateway, "GET", f"/{bucket}/{key}")
+            assert again.status == read.status
+    assert tripped, "COMMIT never went over the wire in a form that the proxy knows"
+
+
+def test_a_gateway_does_not_change_the_schema_itself(cluster, make_cluster):
+    other = make_cluster(servers=0, gateways=1, postgres=cluster.postgres)
+    other.postgres.create(other.database)
+    gateway = other.gateways[0].spawn()
+    assert gateway.process.wait(30) != 0
+    assert "migrate" in gateway.log()
+    assert other.postgres.sql(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'",
+        other.database) == "0"
+
+
+def test_a_database_that_does_not_sync_is_refused(cluster):
+    """Durability is on, or the gateway says what is off and ends."""
+    cluster.postgres.sql("ALTER SYSTEM SET synchronous_commit = off", "postgres")
+    cluster.postgres.sql("SELECT pg_reload_conf()", "postgres")
+    gateway = cluster.gateways[1]
+    try:
+        assert gateway.stop() == 0
+        gateway.spawn()
+        assert gateway.process.wait(30) != 0
+        assert "synchronous_commit" in gateway.log()[-4000:]
+    finally:
+        cluster.postgres.sql("ALTER SYSTEM RESET synchronous_commit", "postgres")
+        cluster.postgres.sql("SELECT pg_reload_conf()", "postgres")
+        time.sleep(0.5)
+        gateway.start()
+
+
+def stop_gateways(cluster):
+    for gateway in cluster.gateways:
+        assert gateway.stop() == 0
+
+
+def test_metadata_come_back_after_the_database_is_dropped(cluster, bucket):
+    first = cluster.gateways[0]
+    library = Library(cluster.gateways, bucket, "rebuilt").store()
+    signer = first.add_user(f"kept{random.randrange(1 << 30):x}")
+    gone = [f"gone/{n}" for n in range(4)]
+    for key in gone:
+        body = data.content(key, 30_000)
+        assert send(first, "PUT", f"/{bucket}/{key}", body=body).status == 200
+        assert send(first, "DELETE", f"/{bucket}/{key}").status == 204
+    refused = send(
+        first, "PUT", f"/{bucket}/library/2", [("If-None-Match", "*")],
+        data.content("loser", 40_000))
+    assert refused.status == 412, refused
+    stop_gateways(cluster)
+    cluster.postgres.drop(cluster.database)
+    cluster.postgres.create(cluster.database)
+    cluster.migrate()
+    rebuild(cluster)
+    for gateway in cluster.gateways:
+        gateway.start()
+    cluster.await_active(6)
+    library.read_all()
+    for key in gone:
+        assert send(first, "GET", f"/{bucket}/{key}").status == 404, f"{key} is back"
+    answer = send(first, "GET", f"/{bucket}?list-type=2")
+    assert {e.text for e in answer.xml.iter("Key")} == set(library.bodies)
+    original, first.signer = first.signer, signer
+    try:
+        assert send(first, "GET", "/").status == 200
+    finally:
+        first.signer = original
+
+
+def rebuild(cluster):
+    done = cluster.run(
+        "admin", "rebuild-metadata", "--database-url", cluster.database_url, "--master-key-file",
+        cluster.master_key, "--servers", ",".join(f"127.0.0.1:{s.port}" for s in cluster.servers))
+    assert done.returncode == 0, f"rebuild-metadata: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_after_a_restore_from_the_past_reconcile_tells_what_is_newer(cluster, bucket, tmp_path):
+    library = Library(cluster.gateways, bucket, "before").store()
+    dump = tmp_path / "dump.sql"
+    programs = cluster.postgres.programs
+    subprocess.run(
+        [programs / "pg_dump", "--clean", "--if-exists", "-f", dump, cluster.database_url],
+        check=True, env=os.environ)
+    newer = Library(
+        cluster.gateways, bucket, "after", count=3, prefix="newer", sizes=[300_000]).store()
+    stop_gateways(cluster)
+    subprocess.run(
+        [programs / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", dump, cluster.database_url],
+        check=True, stdout=subprocess.DEVNULL)
+    for gateway in cluster.gateways:
+        gateway.start()
+    cluster.await_active(6)
+    before = {s.number: s.chunk_files() for s in cluster.servers}
+    text = cluster.gateways[0].admin("reconcile")
+    assert text
+    time.sleep(3)
+    # Chunks that the database does not know are adopted or listed, never swept.
+    for server in cluster.servers:
+        assert before[server.number] <= server.chunk_files()
+    library.read_all()
+    for key in newer.bodies:
+        answer = send(cluster.gateways[0], "GET", f"/{bucket}/{key}")
+        assert answer.status == 404 or answer.body == newer.bodies[key]

@@ -1,0 +1,176 @@
+"""Servers that join, leave, drain, die, return and lose disks, while all is served."""
+import random
+import shutil
+import time
+
+import pytest
+
+from support.clients import Crowd, Library, Shelf, send
+
+
+@pytest.fixture
+def cluster(make_cluster):
+    return make_cluster().start()
+
+
+@pytest.fixture
+def bucket(cluster):
+    assert send(cluster.gateways[0], "PUT", "/bucket").status == 200
+    return "bucket"
+
+
+def listed(cluster):
+    return cluster.gateways[0].admin("servers", "list", "--json")["servers"]
+
+
+def entry(cluster, server):
+    """What the cluster says of a server."""
+    found = [s for s in listed(cluster) if s["address"].endswith(f":{server.port}")]
+    return found[0] if found else None
+
+
+def command(cluster, name, server):
+    return cluster.gateways[0].admin("servers", name, entry(cluster, server)["id"])
+
+
+def chunks(server):
+    return server.chunk_count()
+
+
+def store(cluster, bucket, count=40):
+    return Library(
+        cluster.gateways, bucket, "members", count=count,
+        sizes=[300_000, 600_000, 1_300_000]).store()
+
+
+def await_repaired(cluster, timeout=60):
+    """Waits until nothing waits for repair."""
+    cluster.until(
+        lambda: waiting(cluster) == 0, timeout, lambda: f"{waiting(cluster)} to repair")
+
+
+def waiting(cluster):
+    return cluster.gateways[0].admin("status", "--json")["counts"]["repairs"]
+
+
+def test_a_server_that_joins_gets_its_share_and_nothing_stops(cluster, bucket):
+    library = store(cluster, bucket)
+    shelf = Shelf(cluster.gateways, bucket, "joining")
+    with Crowd(2, library.read_any), Crowd(1, lambda _: shelf.step()):
+        added = cluster.add_server()
+        added.start()
+        cluster.await_active(7)
+        fair = sum(chunks(s) for s in cluster.servers) / 7
+        cluster.until(
+            lambda: chunks(added) > 0.5 * fair, 60,
+            lambda: f"{[chunks(s) for s in cluster.servers]}")
+    library.read_all()
+    shelf.check()
+
+
+def test_a_drained_server_ends_empty_and_is_removed(cluster, bucket):
+    library = store(cluster, bucket)
+    cluster.add_server().start()
+    cluster.await_active(7)
+    leaving = cluster.servers[0]
+    shelf = Shelf(cluster.gateways, bucket, "draining")
+    with Crowd(2, library.read_any), Crowd(1, lambda _: shelf.step()):
+        command(cluster, "drain", leaving)
+        cluster.until(lambda: chunks(leaving) == 0, 90, lambda: f"{chunks(leaving)} are left")
+    command(cluster, "remove", leaving)
+    leaving.stop()
+    cluster.until(lambda: entry(cluster, leaving) is None)
+    library.read_all()
+    shelf.check()
+    # Nothing of it is missed: two more may go.
+    await_repaired(cluster)
+    for server in random.sample(cluster.servers[1:], 2):
+        server.kill()
+    library.read_all()
+
+
+def test_chunks_of_a_dead_server_are_made_again_elsewhere(cluster, bucket):
+    library = store(cluster, bucket, 20)
+    dead = cluster.servers[2]
+    dead.kill()
+    cluster.until(lambda: entry(cluster, dead)["state"] == "inactive", 20)
+    cluster.until(lambda: entry(cluster, dead)["state"] == "dead", 30)
+    await_repaired(cluster)
+    for server in random.sample([s for s in cluster.servers if s is not dead], 1):
+        server.kill()
+    library.read_all()
+
+
+def test_a_server_that_returns_is_reconciled_and_serves_no_deleted_data(cluster, bucket):
+    library = store(cluster, bucket, 20)
+    away = cluster.servers[3]
+    away.kill()
+    cluster.await_active(5)
+    gone = Library(cluster.gateways, bucket, "members", count=6, sizes=[300_000, 600_000])
+    for key in gone.bodies:
+        library.bodies.pop(key)
+        assert send(cluster.gateways[0], "DELETE", f"/{bucket}/{key}").status == 204
+    cluster.until(lambda: entry(cluster, away)["state"] == "dead", 30)
+    away.start()
+    cluster.await_active(6)
+    library.read_all()
+    for key in gone.bodies:
+        assert send(cluster.gateways[1], "GET", f"/{bucket}/{key}").status == 404
+    # Its copies of what was deleted while it was away are cleaned in the end.
+    for key in list(library.bodies):
+        assert send(cluster.gateways[0], "DELETE", f"/{bucket}/{key}").status == 204
+    cluster.until(
+        lambda: sum(chunks(s) for s in cluster.servers) == 0, 60,
+        lambda: f"{[chunks(s) for s in cluster.servers]}")
+
+
+def test_a_disk_that_was_replaced_is_filled_again(cluster, bucket):
+    library = store(cluster, bucket, 20)
+    server = cluster.servers[4]
+    before = chunks(server)
+    assert before
+    old = entry(cluster, server)
+    assert server.stop() == 0
+    shutil.rmtree(server.data_dir)
+    server.start()
+    cluster.await_active(6)
+    current = [s for s in listed(cluster) if s["state"] == "active" and (
+        s["address"] == old["address"])]
+    assert current, listed(cluster)
+    cluster.until(
+        lambda: chunks(server) >= before * 0.5, 90, lambda: f"{chunks(server)} of {before}")
+    await_repaired(cluster)
+    for other in random.sample([s for s in cluster.servers if s is not server], 2):
+        other.kill()
+    library.read_all()
+
+
+def test_weights_decide_the_shares(cluster, bucket):
+    heavy = cluster.add_server(weight=300)
+    heavy.start()
+    cluster.await_active(7)
+    store(cluster, bucket, 60)
+    mean = sum(chunks(s) for s in cluster.servers if s is not heavy) / 6
+    assert chunks(heavy) > mean, (chunks(heavy), mean)
+
+
+def test_a_corrupt_chunk_is_found_and_made_again(cluster, bucket):
+    library = store(cluster, bucket, 6)
+    server = cluster.servers[1]
+    path = server.data_dir / sorted(server.chunk_files())[0]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    library.read_all()
+    cluster.gateways[0].admin("scrub", check=False)
+    library.read_all()
+    await_repaired(cluster)
+
+
+def test_status_and_workers_tell_what_goes_on(cluster, bucket):
+    store(cluster, bucket, 3)
+    status = cluster.gateways[0].admin("status", "--json")
+    assert len(status["stores"]) == 6, status
+    for gateway in cluster.gateways:
+        names = {w["name"] for w in gateway.workers()["workers"]}
+        assert {"repair"} <= {n.split()[0].lower() for n in names}, names
