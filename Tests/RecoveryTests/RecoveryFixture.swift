@@ -222,7 +222,7 @@ func differences(
     if !lost.isEmpty || !gained.isEmpty {
       result.append(
         "\(name): \(lost.count) lost, \(gained.count) more; "
-          + "\(lost.prefix(2)) against \(gained.prefix(2))")
+          + "\(Array(lost.prefix(2))) against \(Array(gained.prefix(2)))")
     }
   }
   return result

@@ -99,7 +99,7 @@ struct DescriptorTests {
       "", "00", "02", "01", "0100", small + "0001", small + "010101", small + "13020205",
       small + "1303020500", small + "120100", small + "0f0261", small + "11", small + "0501ff",
       small + "070181", small + "ffffffffffffffffff7f00",
-      "01010104" + small.dropFirst(8), "01" + small.dropFirst(8),
+      "01010106" + small.dropFirst(8), "01" + small.dropFirst(8),
     ])
   func refusals(_ hex: String) throws {
     let bytes = try #require(Hex.decode(hex))

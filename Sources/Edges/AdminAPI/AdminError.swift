@@ -2,6 +2,7 @@ import Access
 import HTTPServer
 import Metadata
 import ObjectEngine
+import Recovery
 
 /// An answer that is an error: `{"error": code, "details": …, "request_id": …}`.
 struct AdminError: Error, Hashable, Sendable {
@@ -31,6 +32,7 @@ struct AdminError: Error, Hashable, Sendable {
     case let error as AdminError: self = error
     case let error as MetadataError: self.init(metadata: error)
     case EngineError.metadata(let error): self.init(metadata: error)
+    case let error as AdoptionError: self.init(409, "conflict", error.description)
     case AccessError.invalidInput(let reason): self = .badRequest(reason)
     case MasterKeyError.rotationUnfinished:
       self.init(409, "conflict", "a rotation of the master key is not finished; else restart")

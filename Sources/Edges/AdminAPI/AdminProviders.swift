@@ -1,5 +1,6 @@
 public import Base
 public import Cluster
+public import Recovery
 public import Runtime
 public import Trust
 
@@ -20,6 +21,8 @@ public struct AdminProviders: Sendable {
   public var enrolment: EnrolmentService?
   /// What operators do with storage servers; nil where there are none.
   public var servers: ClusterAdministration?
+  /// The metadata in the stores; nil when this process does not keep it there.
+  public var recovery: MetadataRecovery?
 
   /// Puts a set together.
   public init(

@@ -91,6 +91,7 @@ public final class AdminService: Sendable {
     case (.get, 1, "scrub"): return try await scrub(starting: false)
     case (.post, 1, "scrub"): return try await scrub(starting: true)
     case (.get, 1, "workers"): return try await workers()
+    case (_, _, "recovery"): return try await recovery(call)
     case (.get, 1, "backup"): return try await backup()
     case (.get, 1, "master-key"): return try await exportMasterKey()
     case (.post, 2, "master-key") where call.path[1] == "rotate":

@@ -125,6 +125,13 @@ enum Settings {
 
   static let logging = [
     ConfigurationOption(
+      "SNAPSHOT_SECONDS", .number(0...86_400 * 365), unit: "seconds", standard: "21600",
+      "How often a snapshot of the metadata is put into the stores; 0 for on request only."),
+    ConfigurationOption(
+      "CHANGE_LOG", .text, unit: "auto, on or off", standard: "auto",
+      "Whether changes go to a log in the stores before they are acknowledged; auto: where stores "
+        + "lie on another device than the metadata."),
+    ConfigurationOption(
       "LOG_LEVEL", .text, unit: "level", standard: "info",
       "debug, info, warning, error or fatal.")
   ]

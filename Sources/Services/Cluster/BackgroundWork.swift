@@ -15,11 +15,11 @@ public struct BackgroundWork: Sendable {
   /// What a gateway of a cluster has besides; nil in an installation of one process.
   public let cluster: ClusterWork?
 
-  /// Puts the workers of `engine` together; their steps run on `pool`, best one of their own, since
-  /// they may block it for long.
+  /// Puts the workers of `engine` together, `others` behind them; their steps run on `pool`, best
+  /// one of their own, since they may block it for long.
   public init(
     engine: ObjectEngine, configuration: BackgroundConfiguration = BackgroundConfiguration(),
-    pool: ThreadPool, log: Log
+    others: [any BackgroundWorker] = [], pool: ThreadPool, log: Log
   ) {
     cluster = nil
     repairer = ExtentRepairer(engine: engine, log: log)
@@ -38,19 +38,22 @@ public struct BackgroundWork: Sendable {
         log: log),
       UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
       IdleTrimmer(buffers: engine.buffers),
-    ]
+    ] + others
     supervisor = WorkerSupervisor(
       workers: workers, wallClock: engine.clock, pool: pool, log: log)
   }
 
   /// Puts the workers of one of several gateways together, which share the stores in `membership`.
   ///
-  /// What one process does for all is done by the one that holds the lease; `holder` names this
-  /// process among them and is used by no other. `sleeping` is what idle workers wait by. What keeps
-  /// this process alive for the others runs on `urgentPool`, best one of its own of two threads.
+  /// What one process does for all, `led` included, is done by the one that holds the lease; each
+  /// process runs `others`. `holder` names this process among them and is used by no other.
+  /// `sleeping` is what idle workers wait by. What keeps this process alive for the others runs on
+  /// `urgentPool`, best one of its own of two threads.
   public init(
-    engine: ObjectEngine, membership: ClusterMembership, holder: Int64, pool: ThreadPool,
-    urgentPool: ThreadPool? = nil, sleeping: any Clock<Duration> = ContinuousClock(), log: Log
+    engine: ObjectEngine, membership: ClusterMembership, holder: Int64,
+    others: [any BackgroundWorker] = [], led ledOthers: [any BackgroundWorker] = [],
+    pool: ThreadPool, urgentPool: ThreadPool? = nil,
+    sleeping: any Clock<Duration> = ContinuousClock(), log: Log
   ) {
     let configuration = membership.configuration
     let metadata = membership.metadata
@@ -105,7 +108,8 @@ public struct BackgroundWork: Sendable {
     cluster = ClusterWork(
       membership: membership, leadership: leadership,
       administration: ClusterAdministration(membership))
-    workers = own + led.map { LedWorker($0, leadership: leadership) }
+    workers =
+      own + others + (led + ledOthers).map { LedWorker($0, leadership: leadership) }
     supervisor = WorkerSupervisor(
       workers: workers, clock: sleeping, wallClock: engine.clock, pool: pool,
       urgentPool: urgentPool, log: log)

@@ -26,6 +26,7 @@ public final class MetadataRecovery: Sendable {
     var nextMarkLook: Timestamp = Timestamp(milliseconds: 0)
     var nextKeyLook: Timestamp = Timestamp(milliseconds: 0)
     var isReconciling = false
+    var isSnapshotting = false
   }
 
   /// How it is done.
@@ -112,7 +113,11 @@ public final class MetadataRecovery: Sendable {
       try await publishKeys()
       state.withLock { $0.nextKeyLook = now.advanced(byMilliseconds: 60_000) }
     }
-    guard let journal = state.withLock({ $0.journal }) else { return .seconds(10) }
+    guard let journal = state.withLock({ $0.journal }) else {
+      // Servers may have joined since, or another gateway has put a log in force.
+      if configuration.changeLog == .automatic, logStores.bringSomething { try await start() }
+      return .seconds(1)
+    }
     try await metadata.forgetMarks(journal.takeLogged())
     if state.withLock({ $0.nextMarkLook }) <= now {
       let marks = try await metadata.changeMarks(after: 0, limit: 256)
@@ -166,6 +171,7 @@ public final class MetadataRecovery: Sendable {
       (state.journal, state.isRequested, state.piecesBefore, state.bytesBefore)
     }
     if isRequested { return true }
+    guard let interval = configuration.snapshotInterval else { return false }
     let snapshots = try await metadata.snapshots()
     guard let last = snapshots.last(where: \.isComplete) else { return true }
     let logID = try await metadata.changeLogID()
@@ -177,11 +183,18 @@ public final class MetadataRecovery: Sendable {
       return true
     }
     let age = engine.clock.now.milliseconds - last.started.milliseconds
-    return Duration.milliseconds(age) >= configuration.snapshotInterval
+    return Duration.milliseconds(age) >= interval
   }
 
-  /// Makes a snapshot now; returns it when all of it is durable.
+  /// Makes a snapshot now; returns it when all of it is durable. Throws `alreadyExists` while
+  /// another one is being made.
   public func makeSnapshot() async throws -> StoredSnapshot {
+    let isFree = state.withLock { state in
+      defer { state.isSnapshotting = true }
+      return !state.isSnapshotting
+    }
+    guard isFree else { throw MetadataError.alreadyExists("a snapshot that is being made") }
+    defer { state.withLock { $0.isSnapshotting = false } }
     if !state.withLock({ $0.hasListed }) {
       // A database that was restored may not know the numbers that the stores know.
       let inventory = await withTaskExecutorPreference(engine.pool) {
@@ -216,6 +229,11 @@ public final class MetadataRecovery: Sendable {
   }
 
   // MARK: For the operator
+
+  /// How the change log fares.
+  public var logStatus: ChangeLogStatus {
+    state.withLock { $0.journal }?.status ?? ChangeLogStatus()
+  }
 
   /// How well the metadata is kept.
   public func status() async throws -> RecoveryStatus {

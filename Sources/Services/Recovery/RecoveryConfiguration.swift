@@ -12,8 +12,8 @@ public enum ChangeLogMode: String, Sendable, CaseIterable {
 
 /// How the metadata is kept in the stores. The defaults are the design's.
 public struct RecoveryConfiguration: Sendable {
-  /// From one snapshot to the next: 6 h.
-  public var snapshotInterval: Duration = .seconds(6 * 3600)
+  /// From one snapshot to the next: 6 h; nil makes none but on request.
+  public var snapshotInterval: Duration? = .seconds(6 * 3600)
   /// Snapshots that are kept: 2, and never fewer.
   public var keptSnapshots = 2
   /// Whether there is a log.

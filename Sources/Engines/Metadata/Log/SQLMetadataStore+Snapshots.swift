@@ -52,6 +52,7 @@ extension SQLMetadataStore {
       """)
     static let delete = SQLStatement("DELETE FROM metadata_snapshots WHERE number = $1")
     static let hasExtent = SQLStatement("SELECT 1 FROM extents WHERE id = $1")
+    static let isDead = SQLStatement("SELECT 1 FROM tombstones WHERE extent = $1")
   }
 
   private static func snapshot(_ row: SQLRow) throws -> StoredSnapshot {
@@ -125,12 +126,17 @@ extension SQLMetadataStore {
     cache.add(learned)
   }
 
-  /// Records a snapshot that was found in the stores, its parts included.
+  /// Records a snapshot that was found in the stores, its parts included; not one that is being
+  /// deleted.
   public func adoptSnapshot(_ snapshot: StoredSnapshot, parts: [Extent]) async throws {
     let cache = placements
     let learned = try await mutate(cost: 1024) { session in
       var learned: [[UInt8]: Int64] = [:]
       let now = try await session.now()
+      for part in parts
+      where try await session.query(SQL.isDead, [.bytes(part.id.bytes)]).count > 0 {
+        return learned
+      }
       for part in parts
       where try await session.query(SQL.hasExtent, [.bytes(part.id.bytes)]).count == 0 {
         let placement = try await ExtentRows.insert(part, cache: cache, now: now, session)

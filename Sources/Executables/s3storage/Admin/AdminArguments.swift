@@ -2,10 +2,13 @@ import Crypto
 
 /// The words and options behind `s3storage admin`.
 struct AdminArguments {
-  private static let flags: Set<String> = ["--json", "--admin", "--no-wait", "--force", "--help"]
+  private static let flags: Set<String> = [
+    "--json", "--admin", "--no-wait", "--force", "--help", "--replace",
+  ]
   private static let options: Set<String> = [
     "--endpoint", "--access-key", "--secret-key", "--email", "--expires", "--note", "--data-dir",
     "--ca-file",
+    "--drives", "--master-key-file", "--bucket", "--key",
   ]
   private static let general: Set<String> = [
     "--endpoint", "--access-key", "--secret-key", "--ca-file", "--json", "--help",

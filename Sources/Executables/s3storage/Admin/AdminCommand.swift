@@ -29,6 +29,15 @@ enum AdminCommand {
       backup FILE [--force]                        copy the metadata of the running server to FILE
       restore FILE --data-dir DIR                  put a copy back; the server is stopped; the
                                                    database there is kept beside it
+      snapshot                                     put a snapshot of the metadata into the stores
+      recovery                                     what would be lost with the database
+      reconcile                                    compare every chunk with the metadata
+      quarantine list                              what only chunks know of
+      quarantine adopt EXTENT [--bucket B] [--key K] [--replace]
+      quarantine drop EXTENT                       make an object of it, or delete its chunks
+      rebuild-metadata --data-dir DIR [--drives DIRS] [--master-key-file FILE]
+                                                   make the metadata again out of the stores; the
+                                                   server is stopped
       key export [FILE]                            the master key, to FILE or standard output
       key rotate                                   put a new master key in force
 
@@ -84,6 +93,13 @@ enum AdminCommand {
     case ("scrub", _): return try await scrub(line)
     case ("backup", _): return try await backup(line)
     case ("restore", _): return try await restore(line)
+    case ("snapshot", _): return try await snapshot(line)
+    case ("recovery", _): return try await recovery(line)
+    case ("reconcile", _): return try await reconcile(line)
+    case ("quarantine", "list"): return try await listQuarantine(line)
+    case ("quarantine", "adopt"): return try await adopt(line)
+    case ("quarantine", "drop"): return try await drop(line)
+    case ("rebuild-metadata", _): return try await rebuildMetadata(line)
     case ("key", "export"): return try await exportKey(line)
     case ("key", "rotate"): return try await rotateKey(line)
     default:

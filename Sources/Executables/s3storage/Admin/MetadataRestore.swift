@@ -120,6 +120,8 @@ struct MetadataRestore {
       for epoch in try await store.unsweptEpochs() {
         try await store.markSwept(epoch: epoch)
       }
+      // The log in the stores goes on from another state: the next start begins one of its own.
+      try await store.setChangeLogID([])
       // The next start gives its writer an epoch above all that any chunk carries.
       try await store.setSetting(EmbeddedNode.restoredSetting, [1])
       try await store.endWriter()
@@ -127,7 +129,7 @@ struct MetadataRestore {
   }
 
   private func withDatabase<R>(
-    _ path: String, _ body: (any MetadataStore) async throws -> R
+    _ path: String, _ body: (SQLMetadataStore) async throws -> R
   ) async throws -> R {
     let database = try await SQLiteMetadata.open(
       path: path, clock: clock, pool: ThreadPool(name: "sql", threadCount: 1))

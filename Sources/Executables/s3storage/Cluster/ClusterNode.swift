@@ -9,6 +9,7 @@ import Metadata
 import MetadataPostgres
 import ObjectEngine
 import Placement
+import Recovery
 import Redis
 import RedisCache
 import Runtime
@@ -60,12 +61,15 @@ struct ClusterNode: GatewayNode {
       log: log)
     joining.membership.withLock { $0 = membership }
     try await membership.refresh()
+    let recovery = try await GatewayRecovery.start(
+      engine, metadata, embedded: nil, configuration, log: log)
     let work = BackgroundWork(
       engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
+      others: RecoveryWorker.own(recovery), led: RecoveryWorker.led(recovery),
       pool: ThreadPool(name: "background", threadCount: 4), log: log)
     let gateway = Gateway(
       engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
-      work: work,
+      work: work, recovery: recovery,
       rootKeys: try await Gateway.rootKeys(access, configuration),
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
       enrolment: trust.enrolment, administration: work.cluster?.administration, log: log)
@@ -108,6 +112,7 @@ struct ClusterNode: GatewayNode {
   }
 
   func shutDown() async {
+    await gateway.recovery.stop()
     await leadership?.resign()
     await installation.metadata.driver.resolveRemaining()
     // The writer is not ended: its lease runs out, and what was cut off in it is swept.

@@ -7,6 +7,7 @@ import Erasure
 import Metadata
 import MetadataSQLite
 import ObjectEngine
+import Recovery
 import Runtime
 import SQLite
 import Sealing
@@ -50,11 +51,15 @@ struct EmbeddedNode: GatewayNode {
       metadata: metadata.store, files: files, directory: directory.metadata, pool: pool,
       random: random)
     try backups.removeLeftovers()
+    let recovery = try await GatewayRecovery.start(
+      engine, metadata.store, embedded: directory, configuration, log: log)
     let gateway = Gateway(
       engine: engine, access: access, keys: keys, masterKey: masterKey,
       work: BackgroundWork(
         engine: engine, configuration: Gateway.background(configuration),
+        others: RecoveryWorker.own(recovery) + RecoveryWorker.led(recovery),
         pool: ThreadPool(name: "background", threadCount: 4), log: log),
+      recovery: recovery,
       rootKeys: try await Gateway.rootKeys(access, configuration),
       installation: EmbeddedInstallation(
         started: clock.now, directory: directory, stores: stores.set.all.map(\.id)),
@@ -105,6 +110,7 @@ struct EmbeddedNode: GatewayNode {
   func runBeside() async { await stores.stores.run() }
 
   func shutDown() async {
+    await gateway.recovery.stop()
     await stores.stores.shutDown()
     await metadata.close()
   }

@@ -43,7 +43,9 @@ struct EmbeddedStores: Sendable {
         let page = try await withTaskExecutorPreference(pool) {
           try await store.list(from: from, limit: 10_000)
         }
-        for chunk in page.chunks { highest = max(highest, chunk.extent.epoch) }
+        for chunk in page.chunks where !SystemExtentID.isReserved(chunk.extent) {
+          highest = max(highest, chunk.extent.epoch)
+        }
         position = page.next
       } while position != nil
     }

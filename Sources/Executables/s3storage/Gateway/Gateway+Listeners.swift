@@ -4,6 +4,7 @@ import FilesAPI
 import Cluster
 import HTTPServer
 import ObjectEngine
+import Recovery
 import Runtime
 import S3API
 
@@ -64,11 +65,13 @@ extension Gateway {
   private func adminService() throws -> AdminService {
     let keeper = MasterKeyKeeper(
       master: keys.master, file: masterKey, metadata: engine.metadata, ring: keys.ring,
-      pool: engine.pool, random: SystemRandom())
+      pool: engine.pool, random: SystemRandom(),
+      publish: { [recovery] in try await recovery.publishKeys() })
     let reporting = BackgroundReporting(work: work)
     var providers = AdminProviders(
       installation: installation, scrubbing: reporting, workers: reporting, backups: backups,
       masterKey: keeper)
+    providers.recovery = recovery
     providers.enrolment = enrolment
     providers.servers = administration
     return AdminService(

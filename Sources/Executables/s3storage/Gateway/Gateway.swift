@@ -4,6 +4,7 @@ import Base
 import Cluster
 import Metadata
 import ObjectEngine
+import Recovery
 import Runtime
 import Telemetry
 import Trust
@@ -15,6 +16,8 @@ struct Gateway: Sendable {
   let keys: Keys
   let masterKey: MasterKeyFile
   let work: BackgroundWork
+  /// Keeps the metadata in the stores.
+  let recovery: MetadataRecovery
   /// The root credentials when they were made now.
   let rootKeys: NewAccessKey?
   let installation: any InstallationDescribing

@@ -24,18 +24,22 @@ final class MasterKeyKeeper: MasterKeyManaging {
   private let ring: KeyRing
   private let pool: ThreadPool
   private let random: any RandomSource
+  private let publish: @Sendable () async throws -> Void
   private let state: Mutex<State>
 
-  /// Keeps `master`, which lies in `file` and wraps the keys of `ring`.
+  /// Keeps `master`, which lies in `file` and wraps the keys of `ring`; `publish` puts what it wraps
+  /// into the stores, where the keys must be before the old master key is let go.
   init(
     master: MasterKey, file: MasterKeyFile, metadata: any MetadataStore, ring: KeyRing,
-    pool: ThreadPool, random: any RandomSource
+    pool: ThreadPool, random: any RandomSource,
+    publish: @escaping @Sendable () async throws -> Void
   ) {
     self.file = file
     self.metadata = metadata
     self.ring = ring
     self.pool = pool
     self.random = random
+    self.publish = publish
     state = Mutex(State(master: master))
   }
 
@@ -68,6 +72,7 @@ final class MasterKeyKeeper: MasterKeyManaging {
       throw error
     }
     state.withLock { $0.master = master }
+    try await publish()
     try await pool.run { [file] in
       try file.files.rename(file.next, to: file.path)
       try file.files.syncDirectory(file.directory)

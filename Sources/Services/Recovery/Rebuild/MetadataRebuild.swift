@@ -114,6 +114,7 @@ public struct MetadataRebuild: Sendable {
     _ reader: SnapshotReader, _ inventory: StoreInventory, _ report: inout RebuildReport
   ) async throws -> (StoredSnapshot, [Extent]) {
     var reason = "there is none"
+    var passed = 0
     for number in inventory.snapshots.keys.sorted(by: >) {
       do {
         let found = try await reader.assemble(number)
@@ -124,6 +125,10 @@ public struct MetadataRebuild: Sendable {
       } catch {
         report.unreadableSnapshots.append(number)
         reason = "\(error)"
+        // Of a log, only what the two newest snapshots need is kept: an older one would bring back
+        // what was deleted since.
+        if await reader.hasEnd(number) { passed += 1 }
+        guard passed < 2 else { throw RebuildError.noSnapshot("\(reason), nor the one before it") }
         log.warning(
           "a snapshot cannot be read", [("number", "\(number)"), ("error", "\(error)")])
       }

@@ -13,8 +13,6 @@ struct SnapshotReader: Sendable {
   /// Puts a snapshot together of what its chunks say of themselves. Throws `noSnapshot` unless all
   /// of its parts are there.
   func assemble(_ number: UInt32) async throws -> (snapshot: StoredSnapshot, parts: [Extent]) {
-    let stores = Dictionary(
-      engine.stores.all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     let found = inventory.snapshots[number] ?? [:]
     var parts: [Extent] = []
     var first: SnapshotPartLabel?
@@ -25,15 +23,11 @@ struct SnapshotReader: Sendable {
       }
       var label: SnapshotPartLabel?
       for (id, places) in candidates where label == nil {
-        guard
-          let witness = await ChunkWitness.ask(
-            id, places: places, stores, cluster: engine.clusterID),
-          let descriptor = try? witness.opened(engine.keys), descriptor.kind == .snapshot,
-          descriptor.sequence == Int(number),
-          let said = try? SnapshotPartLabel(decoding: descriptor.key), said.part == index
-        else { continue }
-        label = said
-        parts.append(witness.extent)
+        guard let found = await self.label(id, places, number: number, part: index) else {
+          continue
+        }
+        label = found.label
+        parts.append(found.extent)
       }
       guard let label else {
         throw RebuildError.noSnapshot("part \(index) of snapshot \(number) does not open")
@@ -48,6 +42,36 @@ struct SnapshotReader: Sendable {
           bytes: parts.reduce(0) { $0 + $1.plaintextLength }, extents: parts.map(\.id)), parts
       )
     }
+  }
+
+  /// Whether a snapshot was once complete: a chunk of its last part is there.
+  func hasEnd(_ number: UInt32) async -> Bool {
+    for (part, candidates) in inventory.snapshots[number] ?? [:] {
+      for (id, places) in candidates {
+        if let label = await label(id, places, number: number, part: Int(part))?.label,
+          label.isLast
+        {
+          return true
+        }
+      }
+    }
+    return false
+  }
+
+  /// What the chunks of a part say of it.
+  private func label(
+    _ id: ExtentID, _ places: [Int: [StoreID]], number: UInt32, part: Int
+  ) async -> (extent: Extent, label: SnapshotPartLabel)? {
+    let stores = Dictionary(
+      engine.stores.all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    guard
+      let witness = await ChunkWitness.ask(
+        id, places: places, stores, cluster: engine.clusterID),
+      let descriptor = try? witness.opened(engine.keys), descriptor.kind == .snapshot,
+      descriptor.sequence == Int(number),
+      let label = try? SnapshotPartLabel(decoding: descriptor.key), label.part == part
+    else { return nil }
+    return (witness.extent, label)
   }
 
   /// Reads all items in order. Throws what `body` throws, `EngineError`, and `noSnapshot` for

@@ -1,0 +1,61 @@
+import Base
+import ChunkStore
+import Metadata
+import Runtime
+import Synchronization
+
+/// A store that a test makes refuse pieces of the change log, before or after it has written them.
+final class FlakyStore: ChunkStore {
+  enum Fault: Sendable {
+    case none
+    case refuses
+    /// Writes and then fails, as when an answer is lost.
+    case losesAnswer
+  }
+
+  let inner: any ChunkStore
+  private let current = Mutex(Fault.none)
+
+  init(_ inner: any ChunkStore) { self.inner = inner }
+
+  var fault: Fault {
+    get { current.withLock { $0 } }
+    set { current.withLock { $0 = newValue } }
+  }
+
+  var id: StoreID { inner.id }
+
+  func putSmall(
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+  ) async throws(ChunkStoreError) {
+    var isLog = false
+    if case .changeLog? = SystemExtentID(header.id.extent) { isLog = true }
+    if isLog, case .refuses = fault { throw .io("refused by the test") }
+    try await inner.putSmall(header, data: data, range: range, trailer: trailer)
+    if isLog, case .losesAnswer = fault { throw .io("the answer is lost") }
+  }
+
+  func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
+    try await inner.beginChunk(header)
+  }
+
+  func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
+    try await inner.openChunk(id)
+  }
+
+  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) { try await inner.delete(ids) }
+
+  func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
+    try await inner.stat(id)
+  }
+
+  func verify(_ id: ChunkID) async throws(ChunkStoreError) { try await inner.verify(id) }
+
+  func list(
+    from position: ChunkListPosition?, limit: Int
+  ) async throws(ChunkStoreError) -> ChunkPage {
+    try await inner.list(from: position, limit: limit)
+  }
+
+  func health() async -> StoreHealth { await inner.health() }
+}
