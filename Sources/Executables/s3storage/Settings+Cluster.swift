@@ -39,6 +39,15 @@ extension Settings {
       "How long a gateway and the leader of a background worker are believed without a sign of life."
     ),
     ConfigurationOption(
+      "BREAKER_FAILURES", .number(1...1000), unit: "failures", standard: "5",
+      "Failures in a row after which a storage server is not asked any more."),
+    ConfigurationOption(
+      "BREAKER_SECONDS", .number(1...3600), unit: "seconds", standard: "30",
+      "How long it is not asked then, before it is tried again."),
+    ConfigurationOption(
+      "BREAKER_SUCCESSES", .number(1...1000), unit: "successes", standard: "3",
+      "Successes in a row after which it counts again."),
+    ConfigurationOption(
       "REPAIR_SECONDS", .number(1...3600), unit: "seconds", standard: "10",
       "How often an idle repair worker looks for work."),
     ConfigurationOption(

@@ -34,10 +34,8 @@ struct ClusterNode: GatewayNode {
     let stores = StoreSet(
       stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
     let settings = Gateway.background(configuration)
-    let monotonic = SystemMonotonicClock()
-    let start = monotonic.now
-    let lease = try await metadata.beginWriter(
-      minimum: 0, ringVersion: 0, lease: settings.leaseLength)
+    let writer = try await WriterKeeper.begin(
+      metadata, ringVersion: 0, length: settings.leaseLength, random: random)
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
     let budget = configuration.number("BUFFER_BUDGET")
     let engine = ObjectEngine(
@@ -45,9 +43,7 @@ struct ClusterNode: GatewayNode {
         scheme: scheme, inlineLimit: configuration.number("INLINE_LIMIT")),
       metadata: metadata, stores: stores, keys: installation.keys.ring,
       buffers: BufferPool(limit: budget, cacheLimit: budget), pool: pool,
-      writer: WriterIdentity(
-        epoch: lease.epoch, until: WriterKeeper.end(from: start, length: settings.leaseLength),
-        clock: monotonic, random: random), clusterID: installation.id,
+      writer: writer, clusterID: installation.id,
       clock: clock, random: random, log: log,
       extentCache: try extentCache(configuration, installation, random, log))
     let access = AccessControl(
@@ -55,8 +51,9 @@ struct ClusterNode: GatewayNode {
     let joining = Joining(metadata)
     let trust = try await GatewayTrust.open(
       configuration, installation, joining.directory, log: log)
+    let servers = guardedServers(configuration, trust)
     let membership = ClusterMembership(
-      metadata: metadata, connecting: ChunkRPCClient(security: trust.security),
+      metadata: metadata, connecting: servers,
       stores: stores, cluster: installation.id, width: scheme.total, configuration: settings,
       log: log)
     joining.membership.withLock { $0 = membership }
@@ -66,7 +63,8 @@ struct ClusterNode: GatewayNode {
     let work = BackgroundWork(
       engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
       others: RecoveryWorker.own(recovery), led: RecoveryWorker.led(recovery),
-      pool: ThreadPool(name: "background", threadCount: 4), log: log)
+      pool: ThreadPool(name: "background", threadCount: 4),
+      urgentPool: ThreadPool(name: "heartbeat", threadCount: 2), log: log)
     let gateway = Gateway(
       engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
       work: work, recovery: recovery,
@@ -76,6 +74,17 @@ struct ClusterNode: GatewayNode {
     return ClusterNode(
       gateway: gateway, installation: installation,
       trust: trust, membership: membership, leadership: work.cluster?.leadership)
+  }
+
+  private static func guardedServers(
+    _ configuration: Configuration, _ trust: GatewayTrust
+  ) -> GuardedStorageServers {
+    GuardedStorageServers(
+      ChunkRPCClient(security: trust.security),
+      breaker: CircuitBreaker.Options(
+        failuresToOpen: configuration.number("BREAKER_FAILURES"),
+        openDuration: .seconds(configuration.number("BREAKER_SECONDS")),
+        successesToClose: configuration.number("BREAKER_SUCCESSES")))
   }
 
   private static func extentCache(

@@ -1,4 +1,5 @@
 import Base
+import GRPC
 import Runtime
 import Telemetry
 
@@ -24,6 +25,11 @@ enum ServerProcess {
       return 2
     }
     let log = Log(component: component, minimum: level)
+    let transport = log.named("grpc")
+    GRPCLibrary.routeLog { severity, text in
+      // Lost connections are told where they are felt.
+      if severity == .error { transport.debug("transport", [("message", text)]) }
+    }
     do {
       try await body(configuration, log)
       return 0

@@ -1,9 +1,12 @@
 import Base
 import ChunkRPC
 import ChunkStore
+import Cluster
 import Disk
 import HTTPServer
 import Metadata
+import ObjectEngine
+import Placement
 import Runtime
 import Telemetry
 
@@ -54,6 +57,7 @@ struct StorageServerNode: Sendable {
       listeners: [
         HTTPListener(address: "127.0.0.1", port: port, tls: nil) { await metrics.handle($0) }
       ], serverName: "s3storage", threads: 1)
+    let housekeeping = housekeeping()
     let deadline = Duration.seconds(configuration.number("SHUTDOWN_SECONDS"))
     log.info(
       "serving chunks",
@@ -63,6 +67,7 @@ struct StorageServerNode: Sendable {
       ])
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await stores.run() }
+      group.addTask { await housekeeping.run() }
       group.addTask { try await pages.run() }
       group.addTask { await member.run() }
       group.addTask {
@@ -77,5 +82,15 @@ struct StorageServerNode: Sendable {
       group.cancelAll()
     }
     log.info("stopped")
+  }
+
+  /// What the stores need now and then: sparse volumes are compacted.
+  private func housekeeping() -> WorkerSupervisor {
+    let nodes = stores.all.map { PlacementNode(id: $0.id, server: "") }
+    let set = StoreSet(
+      stores: stores.local, ring: PlacementRing(nodes: nodes, width: max(1, nodes.count)))
+    return WorkerSupervisor(
+      workers: [StoreCompactor(stores: set)], wallClock: SystemWallClock(),
+      pool: ThreadPool(name: "background", threadCount: 1), log: log)
   }
 }

@@ -1,0 +1,83 @@
+public import Base
+internal import Synchronization
+
+/// Storage servers behind a circuit breaker each.
+///
+/// A server whose breaker is not closed shows its stores as offline, so that nothing new is placed on
+/// them; the calls that ask how it is are the trials that close the breaker again.
+public final class GuardedStorageServers: StorageServerConnecting {
+  private let inner: any StorageServerConnecting
+  private let options: CircuitBreaker.Options
+  private let retry: RetryPolicy
+  private let known = Mutex<[ServerID: CircuitBreaker]>([:])
+
+  /// Guards the connections that `inner` makes.
+  public init(
+    _ inner: any StorageServerConnecting,
+    breaker options: CircuitBreaker.Options = CircuitBreaker.Options(),
+    retry: RetryPolicy = RetryPolicy()
+  ) {
+    self.inner = inner
+    self.options = options
+    self.retry = retry
+  }
+
+  /// The breakers of all servers that were ever connected to.
+  public var breakers: [ServerID: CircuitBreaker] { known.withLock { $0 } }
+
+  /// A guarded connection; its breaker outlives it, so that a new address begins where the old one
+  /// ended.
+  public func connect(
+    to address: String, server id: ServerID
+  ) -> any StorageServerConnection {
+    let breaker = known.withLock { known in
+      if let breaker = known[id] { return breaker }
+      let breaker = CircuitBreaker(options: options)
+      known[id] = breaker
+      return breaker
+    }
+    return GuardedConnection(
+      inner.connect(to: address, server: id), breaker: breaker, retry: retry)
+  }
+}
+
+/// One of them.
+final class GuardedConnection: StorageServerConnection {
+  private let inner: any StorageServerConnection
+  private let breaker: CircuitBreaker
+  private let retry: RetryPolicy
+
+  init(
+    _ inner: any StorageServerConnection, breaker: CircuitBreaker, retry: RetryPolicy
+  ) {
+    self.inner = inner
+    self.breaker = breaker
+    self.retry = retry
+  }
+
+  var address: String { inner.address }
+
+  func health() async throws(ChunkStoreError) -> StorageServerHealth {
+    let permit = breaker.state == .closed ? nil : breaker.admit()
+    var health: StorageServerHealth
+    do throws(ChunkStoreError) {
+      health = try await inner.health()
+    } catch {
+      if let permit { breaker.record(CircuitBreaker.Verdict(error), of: permit) }
+      throw error
+    }
+    if let permit { breaker.record(.success, of: permit) }
+    guard breaker.state != .closed else { return health }
+    for index in health.stores.indices where health.stores[index].health.state == .active {
+      health.stores[index].health.state = .offline
+      health.stores[index].health.reason = "the server failed lately: its circuit breaker is open"
+    }
+    return health
+  }
+
+  func store(_ id: StoreID) -> any ChunkStore {
+    GuardedChunkStore(inner.store(id), breaker: breaker, retry: retry)
+  }
+
+  func close() async { await inner.close() }
+}
