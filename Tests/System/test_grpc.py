@@ -76,8 +76,6 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    if not cluster.has_storage_server():
-        pytest.skip("the executable has no storage-server command")
     directory = tmp_path_factory.mktemp("grpc")
     (directory / "generated").mkdir()
     messages, services = cluster.generated(directory / "generated")

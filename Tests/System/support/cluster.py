@@ -37,14 +37,6 @@ class StorageServer:
             self.log_path.unlink(missing_ok=True)
 
 
-def has_storage_server():
-    """Whether the executable under test has the command."""
-    answer = subprocess.run(
-        [binary(), "storage-server", "--help"], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=30, check=False)
-    return answer.returncode == 0 and "--grpc-port" in answer.stdout + answer.stderr
-
-
 def start_storage_server(directory, port, secret=SECRET, arguments=(), timeout=30):
     """Starts a storage server on loopback and waits until its port is open."""
     log_path = tempfile.mkstemp(prefix="s3storage-log-")[1]
