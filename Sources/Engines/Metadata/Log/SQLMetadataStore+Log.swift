@@ -59,28 +59,46 @@ extension SQLMetadataStore {
       guard driver.dialect == .postgres else {
         return try await driver.write(cost: cost, body)
       }
-      // Another gateway may have switched the log on: the transaction itself has to know.
-      return try await logged(cost: cost, body, isSure: false)
+      do {
+        return try await unlogged(cost: cost, body)
+      } catch MetadataError.unknownOutcome {
+        throw MetadataError.unknownOutcome
+      } catch {
+        guard let id = changeLog.id, !id.isEmpty else { throw error }
+      }
+      return try await logged(cost: cost, body)
     }
-    return try await logged(cost: cost, body, isSure: true)
+    return try await logged(cost: cost, body)
+  }
+
+  /// Runs a mutation that finds out before it commits whether another gateway has switched the log
+  /// on: then it throws, and `changeLog` knows the log.
+  private func unlogged<T: Sendable>(
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
+  ) async throws -> T {
+    let state = changeLog
+    return try await driver.write(cost: cost) { session in
+      try await session.check(SQL.logID, []) { rows in
+        let id = try rows.first?.bytes(0) ?? []
+        guard !id.isEmpty else { return }
+        state.id = id
+        throw MetadataError.unavailable("a change log came into force")
+      }
+      return try await body(session)
+    }
   }
 
   private func logged<T: Sendable>(
-    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T, isSure: Bool
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     let epoch = Int64(self.epoch ?? 0)
     let state = changeLog
     let (result, ticket) = try await driver.write(cost: cost) { session in
-      if !isSure {
-        let id = try await session.query(SQL.logID, []).first?.bytes(0) ?? []
-        guard !id.isEmpty else { return (try await body(session), ChangeTicket?.none) }
-        state.id = id
-      }
       let memo = session.memo
       memo.changeEpoch = epoch
       let before = memo.content.changeCount
       let result = try await body(RecordingSession(session))
-      guard memo.content.changeCount > before else { return (result, nil) }
+      guard memo.content.changeCount > before else { return (result, ChangeTicket?.none) }
       return (result, memo.ticketOfTransaction())
     }
     if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }
