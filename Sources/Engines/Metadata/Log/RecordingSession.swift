@@ -91,7 +91,10 @@ struct RecordedStatement: Sendable {
     switch (words[0], words[1]) {
     case ("INSERT", "INTO"), ("DELETE", "FROM"): name = words[2]
     case ("UPDATE", _): name = words[1]
-    default: return nil
+    default:
+      // A change inside another statement would go by unseen.
+      precondition(words[0] == "SELECT", "a statement whose changes cannot be recorded")
+      return nil
     }
     guard let table = LoggedTable.named(name), table.isLogged else { return nil }
     let isDelete = words[0] == "DELETE"
