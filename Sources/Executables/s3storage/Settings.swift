@@ -133,6 +133,6 @@ enum Settings {
         + "lie on another device than the metadata."),
     ConfigurationOption(
       "LOG_LEVEL", .text, unit: "level", standard: "info",
-      "debug, info, warning, error or fatal.")
+      "debug, info, warning, error or fatal."),
   ]
 }
