@@ -87,7 +87,7 @@ struct SchemaTests {
     "SELECT COALESCE(max(", "GROUP BY bucket_id", "WHERE missing <> 0", "rebuild_log",
     "SELECT 1 FROM users LIMIT", "SELECT 1 FROM buckets LIMIT",
     "SELECT 1 FROM object_versions LIMIT",
-    "SELECT 1 FROM extents LIMIT", "WHERE true ORDER BY",
+    "SELECT 1 FROM extents LIMIT", "WHERE true ORDER BY", "change_marks",
     // Along its index, in the order of need, up to the limit.
     "FROM repair_queue q",
   ]
