@@ -82,7 +82,12 @@ struct SchemaTests {
     "SELECT count(*)", "schema_migrations", "FROM access_keys k ORDER BY k.id", "encryption_keys",
     "usage_deltas", "max(epoch)", "writers SET state = 1", "FROM writers WHERE state = 1",
     "FROM writers WHERE state = 0", "FROM storage_servers ORDER BY", "FROM stores WHERE server_id",
-    "UPDATE repair_queue SET not_before_ms = 0",
+    "UPDATE repair_queue SET not_before_ms = 0", "metadata_snapshots",
+    // Snapshots and rebuilds walk along everything.
+    "SELECT COALESCE(max(", "GROUP BY bucket_id", "WHERE missing <> 0", "rebuild_log",
+    "SELECT 1 FROM users LIMIT", "SELECT 1 FROM buckets LIMIT",
+    "SELECT 1 FROM object_versions LIMIT",
+    "SELECT 1 FROM extents LIMIT", "WHERE true ORDER BY", "change_marks",
     // Along its index, in the order of need, up to the limit.
     "FROM repair_queue q",
     // The first page of a dump, and whether a table is empty.

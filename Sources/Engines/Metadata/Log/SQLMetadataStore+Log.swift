@@ -59,32 +59,31 @@ extension SQLMetadataStore {
       guard driver.dialect == .postgres else {
         return try await driver.write(cost: cost, body)
       }
-      do {
-        return try await unlogged(cost: cost, body)
-      } catch MetadataError.unknownOutcome {
-        throw MetadataError.unknownOutcome
-      } catch {
-        guard let id = changeLog.id, !id.isEmpty else { throw error }
-      }
-      return try await logged(cost: cost, body)
+      return try await unlogged(cost: cost, body)
     }
     return try await logged(cost: cost, body)
   }
 
-  /// Runs a mutation that finds out before it commits whether another gateway has switched the log
-  /// on: then it throws, and `changeLog` knows the log.
+  /// Another gateway may have switched the log on: the transaction itself makes sure that there is
+  /// none, else it is run again with it.
   private func unlogged<T: Sendable>(
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
-    let state = changeLog
-    return try await driver.write(cost: cost) { session in
-      try await session.check(SQL.logID, []) { rows in
-        let id = try rows.first?.bytes(0) ?? []
-        guard !id.isEmpty else { return }
-        state.id = id
-        throw MetadataError.unavailable("a change log came into force")
+    let found = Mutex<[UInt8]>([])
+    do {
+      return try await driver.write(cost: cost) { session in
+        try await session.check(SQL.logID, []) { rows in
+          guard let id = try rows.first?.bytes(0), !id.isEmpty else { return }
+          found.withLock { $0 = id }
+          throw MetadataError.preconditionFailed
+        }
+        return try await body(session)
       }
-      return try await body(session)
+    } catch {
+      let id = found.withLock { $0 }
+      guard !id.isEmpty else { throw error }
+      changeLog.id = id
+      return try await logged(cost: cost, body)
     }
   }
 
@@ -98,7 +97,9 @@ extension SQLMetadataStore {
       memo.changeEpoch = epoch
       let before = memo.content.changeCount
       let result = try await body(RecordingSession(session))
-      guard memo.content.changeCount > before else { return (result, ChangeTicket?.none) }
+      guard memo.content.changeCount > before || memo.hasDeferred else {
+        return (result, ChangeTicket?.none)
+      }
       return (result, memo.ticketOfTransaction())
     }
     if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }
