@@ -161,10 +161,10 @@ def run(directory, base_port):
     cluster = prepare(directory, base_port)
     say(f"starting in {directory} …")
     start(cluster)
-    show(cluster)
-    say("Ctrl-C stops all.")
     ended = set()
     try:
+        show(cluster)
+        say("Ctrl-C stops all.")
         while True:
             time.sleep(0.5)
             for name, process in parts(cluster):

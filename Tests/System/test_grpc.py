@@ -5,8 +5,7 @@ import os
 import grpc
 import pytest
 
-from support import cluster
-from support.server import free_ports
+from support import chunk_service
 
 SPAN = 64 * 1024
 CRC32C_TABLE = []
@@ -31,7 +30,7 @@ class Service:
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{server.port}", options=[("grpc.max_receive_message_length", 8 << 20)])
         self.stub = services.StorageServiceStub(self.channel)
-        self.metadata = [("s3storage-secret", server.secret)]
+        self.metadata = [("s3storage-secret", server.cluster.secret)]
         health = self.call("HealthCheck", messages.HealthCheckRequest())
         self.health = health
         self.cluster = health.cluster
@@ -75,13 +74,13 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    if not cluster.has_storage_server():
-        pytest.skip("the executable has no storage-server command")
+def service(tmp_path_factory, make_cluster):
     directory = tmp_path_factory.mktemp("grpc")
     (directory / "generated").mkdir()
-    messages, services = cluster.generated(directory / "generated")
-    server = cluster.start_storage_server(directory / "data", free_ports(1)[0])
+    messages, services = chunk_service.generated(directory / "generated")
+    # What no metadata name would be swept in the end: not while the tests run.
+    cluster = make_cluster({"GC_DELAY_SECONDS": "3600"}, servers=1, gateways=1).start()
+    server = cluster.servers[0]
     found = Service(server, messages, services)
     yield found
     found.channel.close()

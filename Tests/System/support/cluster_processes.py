@@ -1,9 +1,9 @@
 """A whole cluster as processes of this machine: PostgreSQL, Redis, storage servers and gateways."""
+import json
 import os
 import pathlib
 import secrets
 import subprocess
-import tempfile
 import time
 import urllib.request
 
@@ -15,31 +15,13 @@ from .server import ACCESS_KEY, PORT_NAMES, SECRET_KEY, Server, binary, free_por
 QUICK = {
     "LOG_LEVEL": "debug", "STORE_RESERVE_BYTES": "16777216", "STORE_RESERVE_PERCENT": "0",
     "HEARTBEAT_SECONDS": "1", "RING_REFRESH_SECONDS": "1", "INACTIVE_SECONDS": "3",
-    "DEAD_SECONDS": "5", "LEASE_SECONDS": "5", "REPAIR_SECONDS": "1", "SWEEP_SECONDS": "1",
+    "DEAD_SECONDS": "6", "LEASE_SECONDS": "5", "BREAKER_SECONDS": "1", "REPAIR_SECONDS": "1", "SWEEP_SECONDS": "1",
     "GC_DELAY_SECONDS": "1", "CLEANUP_SECONDS": "2", "UPLOAD_SESSION_SECONDS": "5"}
 
 
 def clean_environment(more):
     kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     return kept | {k: str(v) for k, v in more.items()}
-
-
-def is_built():
-    """Whether the executable has the processes of a cluster: it shows its help for what it lacks."""
-    with tempfile.TemporaryDirectory() as directory:
-        commands = ["gateway"], ["storage-server"], ["cluster", "init"], ["admin", "servers", "list"]
-        for command in commands:
-            try:
-                done = subprocess.run(
-                    [binary(), *command, *(["--data-dir", directory] * (command[0] != "admin"))],
-                    capture_output=True, text=True, timeout=10,
-                    env=clean_environment({"DATABASE_URL": "", "CLUSTER_SECRET": ""}))
-            except subprocess.TimeoutExpired:
-                continue
-            said = done.stdout + done.stderr
-            if "s3storage serve" in said or "unknown command" in said:
-                return False
-    return True
 
 
 class Gateway(Server):
@@ -90,6 +72,10 @@ class StorageServer(Process):
     @property
     def title(self):
         return f"storage server {self.number}"
+
+    @property
+    def address(self):
+        return self.advertise or f"127.0.0.1:{self.port}"
 
     def command(self):
         command = [
@@ -227,12 +213,29 @@ class Cluster:
         done = self.run("migrate", "--database-url", self.database_url)
         assert done.returncode == 0, f"migrate: {done.stdout}{done.stderr}"
 
+    def command(self, *arguments):
+        """Runs `s3storage cluster …`; what it answered."""
+        done = self.run(
+            "cluster", *arguments, "--json", DATABASE_URL=self.database_url,
+            MASTER_KEY_FILE=self.master_key, DATA_DIR=self.directory / "authority")
+        assert done.returncode == 0, f"cluster {arguments}: {done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
     def initialise(self):
         """Gives the database a cluster, and the cluster its keys; what is there stays."""
-        done = self.run(
-            "cluster", "init", "--database-url", self.database_url, "--master-key-file",
-            self.master_key)
-        assert done.returncode == 0, f"cluster init: {done.stdout}{done.stderr}"
+        return self.command("init")
+
+    def join(self, *servers):
+        """Gives these servers certificates, each by one use of a token."""
+        if not servers:
+            return
+        token = self.command("token", "--uses", str(len(servers)))["token"]
+        for server in servers:
+            done = self.run(
+                "cluster", "join", "--gateway", self.gateways[0].url("admin"), "--data-dir",
+                server.data_dir, "--advertise", server.address, JOIN_TOKEN=token)
+            assert done.returncode == 0, f"cluster join: {done.stdout}{done.stderr}"
+            (server.data_dir / "joined").touch()
 
     def start(self, timeout=60, launching=None):
         """Starts all that does not run, and waits until every server is in the ring."""
@@ -247,6 +250,8 @@ class Cluster:
         # The first gateway makes the root user.
         self.gateways[0].alive or self.gateways[0].spawn(**options).await_start(
             self.gateways[0].healthy, timeout)
+        if self.tls:
+            self.join(*[s for s in self.servers if not (s.data_dir / "joined").exists()])
         for process in self.processes:
             if not process.alive:
                 process.spawn(**options)
@@ -258,7 +263,9 @@ class Cluster:
     def active(self, gateway=None):
         """The names of the servers that are written to."""
         listed = (gateway or self.gateways[0]).admin("servers", "list", "--json")
-        return {s["address"]: s for s in listed["servers"] if s["state"] == "active"}
+        return {
+            s["address"]: s for s in listed["servers"]
+            if s["state"] == "active" and s["health"] == "active"}
 
     def await_active(self, count, timeout=60):
         """Waits until each gateway writes to `count` servers."""
