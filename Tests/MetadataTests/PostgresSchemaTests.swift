@@ -97,6 +97,8 @@ struct PostgresSchemaTests {
     "usage_deltas", "max(epoch)", "writers SET state = 1", "FROM writers WHERE state = 1",
     "FROM writers WHERE state = 0", "FROM storage_servers ORDER BY", "FROM stores WHERE server_id",
     "UPDATE repair_queue SET not_before_ms = 0",
+    "rebuild_log", "FROM extents WHERE missing <> 0", "UPDATE writers SET state = 0",
+    "FROM stores", "FROM storage_servers",
   ]
 
   /// Plans that sort a few rows: those of one upload, version or user, those that wait for repair.
