@@ -28,6 +28,8 @@ public final class ObjectEngine: Sendable {
   public let writer: WriterIdentity
   /// The reads that run.
   public let reads = ReadTracker()
+  /// How fast chunks are read, and what was read in addition because some were slow.
+  public let pace: ReadPace
   /// The installation.
   public let clusterID: ClusterID
   /// The time of day.
@@ -48,6 +50,7 @@ public final class ObjectEngine: Sendable {
     self.buffers = buffers
     copyBuffers = BufferPool(limit: max(buffers.limit / 8, 16 << 20), cacheLimit: 0)
     self.pool = pool
+    pace = ReadPace(configuration.faults)
     self.writer = writer
     self.clusterID = clusterID
     self.clock = clock
