@@ -16,6 +16,7 @@ final class FaultyNode: Sendable {
   let stores: [FaultyStore]
   let engine: ObjectEngine
   let bucket: Bucket
+  let wall: ManualClock
   private let metadata: SQLiteMetadata
   private let directory: TemporaryDirectory
 
@@ -49,16 +50,18 @@ final class FaultyNode: Sendable {
       random: random, log: .none)
     let bucket = try await metadata.store.createBucket(
       name: "bucket", tenant: 1, owner: UserID(1), purpose: .s3)
-    return FaultyNode(stores, engine, bucket, metadata, directory)
+    return FaultyNode(stores, engine, bucket, wall, metadata, directory)
   }
 
   private init(
-    _ stores: [FaultyStore], _ engine: ObjectEngine, _ bucket: Bucket, _ metadata: SQLiteMetadata,
+    _ stores: [FaultyStore], _ engine: ObjectEngine, _ bucket: Bucket, _ wall: ManualClock,
+    _ metadata: SQLiteMetadata,
     _ directory: TemporaryDirectory
   ) {
     self.stores = stores
     self.engine = engine
     self.bucket = bucket
+    self.wall = wall
     self.metadata = metadata
     self.directory = directory
   }

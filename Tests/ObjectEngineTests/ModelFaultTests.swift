@@ -124,7 +124,9 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("one store failing is missing and queued, the chunks of two go elsewhere", arguments: [20_000, 3 << 20])
+  @Test(
+    "one store failing is missing and queued, the chunks of two go elsewhere",
+    arguments: [20_000, 3 << 20])
   func quorum(count: Int) async throws {
     let node = try await ModelNode.open()
     let bucket = try await bucket(node)
