@@ -12,10 +12,6 @@ struct FaultyReadTests {
   private static let steps: [[FaultyStore.Step]] = [
     [.openChunk], [.read(0)], [.read(block)], [.read(0), .read(block), .read(2 * block)],
   ]
-  private static let faults: [FaultyStore.Fault] = [
-    .hang, .fail(.offline("")), .fail(.io("")), .fail(.corrupt("")), .fail(.missing),
-  ]
-
   private func filled(
     _ clock: SteppedClock = SteppedClock(jumps: true), faults: FaultTolerance = FaultTolerance()
   ) async throws -> FaultyNode {
@@ -30,49 +26,6 @@ struct FaultyReadTests {
     _ node: FaultyNode, _ places: [Int], _ fault: FaultyStore.Fault, _ steps: [FaultyStore.Step]
   ) {
     for place in places { node.stores[place].decide { steps.contains($0) ? fault : nil } }
-  }
-
-  @Test("any two of six may hang, fail or lie while objects are read", arguments: Pair.all)
-  func pairs(pair: Pair) async throws {
-    let node = try await filled()
-    for (number, steps) in Self.steps.enumerated() {
-      // Each step with every fault, over all pairs.
-      for fault in [Self.faults[(number + pair.first * 2 + pair.second) % 5]] {
-        Self.decide(node, pair.members, fault, steps)
-        for size in Self.sizes {
-          let bytes = Self.bytes(size)
-          let comment: Comment = "\(size) \(steps) \(fault)"
-          #expect(isSame(try await node.get("\(size)"), bytes[...]), comment)
-          let range = size / 3..<size / 3 + 9000
-          #expect(isSame(try await node.get("\(size)", range), bytes[range]), comment)
-          await node.expectAtRest(comment)
-        }
-        await node.recover()
-      }
-    }
-    await node.close()
-  }
-
-  @Test("any three are a clean error, retries included", arguments: Triple.all)
-  func triples(triple: Triple) async throws {
-    let node = try await filled()
-    for fault in [Self.faults[triple.members.reduce(0, +) % 5]] {
-      node.fault(triple.members, everywhere: fault)
-      for size in Self.sizes {
-        await #expect {
-          _ = try await node.get("\(size)")
-        } throws: { error in
-          // How many had answered by then depends on the moment.
-          if case EngineError.unreadable(0...3, needed: 4) = error { true } else { false }
-        }
-        await node.expectAtRest("\(size) \(fault)")
-      }
-      await node.recover()
-    }
-    for size in Self.sizes {
-      #expect(isSame(try await node.get("\(size)"), Self.bytes(size)[...]))
-    }
-    await node.close()
   }
 
   @Test("three that fail for a moment are asked again; only then does a read wait")

@@ -159,17 +159,17 @@ final class BlockGathering {
     let now = options.clock.now
     let slow = running.filter { !late.contains($0.key) && now - $0.value >= age }
     guard !slow.isEmpty else { return }
-    let missing = needed - promising + slow.count
-    let others = candidates()
-    guard missing > 0, others.count >= missing else { return }
+    // Where all are slow, those there are must do: whichever k come first.
+    let others = candidates().prefix(max(0, needed - promising + slow.count))
+    guard !others.isEmpty else { return }
     if isStall {
-      pace.begin(reads: missing)
+      pace.begin(reads: others.count)
     } else {
-      guard pace.takeHedges(missing) else { return }
+      guard pace.takeHedges(others.count) else { return }
     }
     late.formUnion(slow.keys)
     for index in slow.keys { reader.suspect(index) }
-    start(others.prefix(missing).map(\.index), in: &group)
+    start(others.map(\.index), in: &group)
   }
 
   private func start(_ indices: [Int], in group: inout Group) {
