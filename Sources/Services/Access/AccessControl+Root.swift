@@ -12,12 +12,16 @@ extension AccessControl {
   public func ensureRoot(
     preset: (id: String, secret: String)?
   ) async throws -> NewAccessKey? {
-    do {
-      return try await ensureRootOnce(preset: preset)
-    } catch MetadataError.alreadyExists {
-      // Another process that starts at the same time was faster: what it made is looked at.
-      return try await ensureRootOnce(preset: preset)
+    // Another process that starts at the same time may be faster with the user, and again with the
+    // key: what it made is looked at.
+    for _ in 0..<2 {
+      do {
+        return try await ensureRootOnce(preset: preset)
+      } catch MetadataError.alreadyExists {
+        continue
+      }
     }
+    return try await ensureRootOnce(preset: preset)
   }
 
   private func ensureRootOnce(
