@@ -183,7 +183,12 @@ import Testing
   @Test("a store tells how it is", arguments: Place.allCases)
   func health(_ place: Place) async throws {
     try await Self.withStore(place) { store, local in
-      let health = await store.health()
+      // A server on a busy machine may miss the time that an answer has.
+      var health = await store.health()
+      while health.state == .offline {
+        try await Task.sleep(for: .milliseconds(50))
+        health = await store.health()
+      }
       #expect(health.state == .active)
       #expect(health.capacity == (await local.health()).capacity)
     }

@@ -90,9 +90,9 @@ private final class MoodyStore: ChunkStore {
 
 @Suite("Guarded store")
 struct GuardedStoreTests {
-  fileprivate static let trailer = ChunkTrailer(
-    extentLength: 1, storedLength: 17, dataLength: 17, sha256: SHA256Digest(repeatElement(0, count: 32))!,
-    blockChecksums: [], wrappedKey: [], descriptor: [])
+  fileprivate static let trailer = ChunkDigester(
+    id: ChunkID(extent: ExtentID(epoch: 1, random: (2, 3)), index: 0)
+  ).finish(extentLength: 1, storedLength: 17, wrappedKey: [], descriptor: [])
 
   private let store = MoodyStore()
   private let clock = SteppedClock(jumps: true)

@@ -72,10 +72,19 @@ final class Fixture: Sendable {
   }
 
   /// On either database.
+  /// A busy machine is no reason for a test to fail: only tests of impatience are impatient.
+  private static var patientOptions: PostgresOptions {
+    var options = PostgresOptions()
+    options.patience = 120_000
+    options.retryTime = 120_000
+    return options
+  }
+
   static func on(_ kind: DatabaseKind, seed: UInt64 = 1) async throws -> Fixture {
     switch kind {
     case .sqlite: try await Fixture(seed: seed)
-    case .postgres: try await Fixture(postgres: PostgresOptions(), seed: seed)
+    case .postgres:
+      try await Fixture(postgres: patientOptions, seed: seed)
     }
   }
 

@@ -124,7 +124,9 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("one store failing is missing and queued, two are refused", arguments: [20_000, 3 << 20])
+  @Test(
+    "one store failing is missing and queued, the chunks of two go elsewhere",
+    arguments: [20_000, 3 << 20])
   func quorum(count: Int) async throws {
     let node = try await ModelNode.open()
     let bucket = try await bucket(node)
@@ -137,10 +139,7 @@ struct ModelFaultTests {
     await node.engine.stores.refresh()
     node.stores[2].setAway(true)
     node.stores[4].setAway(true)
-    await #expect(throws: EngineError.tooFewStores(available: 4, needed: 5)) {
-      _ = try await node.engine.put(request(bucket, "two"), from: ArraySource(content))
-    }
-    #expect(try await lookUp(node, "two") == nil)
+    _ = try await node.engine.put(request(bucket, "two"), from: ArraySource(content))
     // It has learnt: the next one goes to the four that are left.
     _ = try await node.engine.put(request(bucket, "two"), from: ArraySource(content))
     for key in ["one", "two"] {

@@ -227,8 +227,9 @@ struct DamageTests {
     let inventory = await withTaskExecutorPreference(RecoveryFixture.pool) {
       await StoreInventory.take(fixture.stores)
     }
-    let last = inventory.logPieces.keys.max { left, right in left.high < right.high }
-    let (id, places) = try #require(inventory.logPieces.first { $0.key.high == last?.high })
+    let last = inventory.logPieces.keys.max { left, right in left.low >> 32 < right.low >> 32 }
+    let (id, places) = try #require(
+      inventory.logPieces.first { $0.key.low >> 32 == last.map { $0.low >> 32 } })
     for place in places {
       let store = try #require(fixture.stores.first { $0.id == place })
       try await withTaskExecutorPreference(RecoveryFixture.pool) {

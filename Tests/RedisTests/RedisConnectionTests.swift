@@ -2,11 +2,11 @@ import Redis
 import TestSupport
 import Testing
 
-@Suite("A connection to Redis", .timeLimit(.minutes(2)))
+@Suite("A connection to Redis", .timeLimit(.minutes(10)))
 struct RedisConnectionTests {
   private func bytes(_ words: [String]) -> [[UInt8]] { words.map { Array($0.utf8) } }
 
-  private func connect(_ url: String, milliseconds: Int = 2000) throws -> RedisConnection {
+  private func connect(_ url: String, milliseconds: Int = 20_000) throws -> RedisConnection {
     try RedisConnection(to: RedisAddress(url), milliseconds: milliseconds)
   }
 

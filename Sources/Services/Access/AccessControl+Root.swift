@@ -12,12 +12,14 @@ extension AccessControl {
   public func ensureRoot(
     preset: (id: String, secret: String)?
   ) async throws -> NewAccessKey? {
-    // Another process that starts at the same time may be faster, once with the user and once
-    // with the key: what it made is looked at.
+    // Another process that starts at the same time may be faster with the user, and again with the
+    // key: what it made is looked at.
     for _ in 0..<2 {
       do {
         return try await ensureRootOnce(preset: preset)
-      } catch MetadataError.alreadyExists {}
+      } catch MetadataError.alreadyExists {
+        continue
+      }
     }
     return try await ensureRootOnce(preset: preset)
   }

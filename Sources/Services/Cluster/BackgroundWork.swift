@@ -26,19 +26,20 @@ public struct BackgroundWork: Sendable {
     scrub = ScrubWorker(
       repairer: repairer, period: configuration.scrubPeriod,
       dutyCycle: configuration.scrubDutyCycle, log: log)
-    workers = [
-      StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
-      TombstoneWorker(engine: engine, delay: configuration.deletionDelay, log: log),
-      SweepWorker(engine: engine, log: log),
-      RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
-      SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
-      UploadCleanupWorker(
-        engine: engine, sessionIdle: configuration.sessionIdle,
-        multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
-        log: log),
-      UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
-      IdleTrimmer(buffers: engine.buffers),
-    ] + others
+    workers =
+      [
+        StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
+        TombstoneWorker(engine: engine, delay: configuration.deletionDelay, log: log),
+        SweepWorker(engine: engine, log: log),
+        RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
+        SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
+        UploadCleanupWorker(
+          engine: engine, sessionIdle: configuration.sessionIdle,
+          multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
+          log: log),
+        UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
+        IdleTrimmer(buffers: engine.buffers),
+      ] + others
     supervisor = WorkerSupervisor(
       workers: workers, wallClock: engine.clock, pool: pool, log: log)
   }

@@ -1,61 +1,83 @@
 import Base
 import ChunkStore
 import Erasure
+import Metadata
 import Runtime
 
 /// Writes the k + m chunks of one extent, each to its store, and knows which of them failed.
 ///
-/// Used by one task at a time; its calls run on the executor of that task, which may block.
+/// A store that fails or stalls costs its chunk; where too few would be left, another store takes
+/// the chunk while that can be done, doubled up if need be. Used by one task at a time; its calls
+/// run on the executor of that task, which may block.
 final class ChunkFanOut: @unchecked Sendable {
   // `Sendable` because it is handed back when a lane ends; never used by two tasks at once.
-  private let draft: ExtentDraft
-  private let stores: StoreSet
-  private let pool: ThreadPool
+  /// The extent; its places are those that the chunks are really at.
+  private(set) var draft: ExtentDraft
+  /// Chunks that are not there, a bit for each.
+  var missing: UInt32 = 0
+  let engine: ObjectEngine
+  let calls: StoreCalls
   private var writers: [(any ChunkWriter)?]
-  private var isOpen = false
-  private(set) var missing: UInt32 = 0
+  /// Chunks whose stores may be waited for without a thread.
+  private var distant: Set<Int> = []
+  private var failed: Set<StoreID> = []
+  private var hasBegun = false
+  /// The last error of each chunk that is missing.
+  private var errors: [Int: ChunkStoreError] = [:]
 
-  init(_ draft: ExtentDraft, stores: StoreSet, pool: ThreadPool) {
+  var scheme: ErasureScheme { draft.scheme }
+
+  init(_ draft: ExtentDraft, engine: ObjectEngine) {
     self.draft = draft
-    self.stores = stores
-    self.pool = pool
+    self.engine = engine
+    calls = StoreCalls(
+      options: engine.configuration.faults, pool: engine.pool, quorum: draft.scheme.data)
     writers = draft.stores.map { _ in nil }
+    distant = Set(draft.stores.indices.filter { isDistant(draft.stores[$0]) })
   }
 
-  /// Appends a stripe's blocks to all chunks. Throws once too many chunks have failed.
+  func isDistant(_ store: StoreID) -> Bool {
+    engine.stores[store] is any CancellableChunkStore
+  }
+
+  /// Appends a stripe's blocks to all chunks. Throws once fewer than k are left, or too few after
+  /// the first stripe.
   func append(_ stripe: CodedStripe) async throws {
-    if !isOpen { try await open() }
-    for index in writers.indices {
-      guard let writer = writers[index] else { continue }
-      let start = stripe.layout.block(index)
-      do throws(ChunkStoreError) {
-        try await writer.append(stripe.buffer.memory, start..<start + stripe.blockLength)
-      } catch {
-        await writer.abort()
-        try fail(index, error)
-      }
+    guard hasBegun else {
+      hasBegun = true
+      return try await begin(stripe)
     }
+    let writers = writers
+    let errors = await calls.run(present, distant: distant, inline: near) {
+      index throws(ChunkStoreError) in
+      try await writers[index]?.append(stripe.buffer.memory, stripe.range(index))
+    }
+    try Task.checkCancellation()
+    for (index, error) in errors { await lose(index, error) }
+    guard present.count >= scheme.data else { throw tooFew() }
   }
 
-  /// Makes the chunks durable, all at once. Throws when fewer than the quorum are.
-  func finish(_ trailers: [ChunkTrailer]) async throws {
-    let outcomes = await onAllStores { [writers] index throws(ChunkStoreError) in
+  /// Makes the chunks durable, all at once. Throws when too few are and cannot be made again.
+  func finish(_ trailers: [ChunkTrailer], plaintextLength: Int64) async throws {
+    let writers = writers
+    let errors = await calls.run(present, distant: distant) { index throws(ChunkStoreError) in
       try await writers[index]?.finish(trailers[index])
     }
-    try record(outcomes)
+    try Task.checkCancellation()
+    for (index, error) in errors { await lose(index, error) }
+    if missing != 0, !isEnough(present) {
+      try await makeUp(trailers, plaintextLength: plaintextLength)
+    }
   }
 
   /// Stores the whole extent, which is one stripe: small chunks as records of a volume.
   func store(_ stripe: CodedStripe, _ trailers: [ChunkTrailer]) async throws {
-    let draft = draft
-    let stores = stores
-    let outcomes = await onAllStores { index throws(ChunkStoreError) in
-      guard let store = stores[draft.stores[index]] else { throw .offline("unknown store") }
-      let start = stripe.layout.block(index)
-      let range = start..<start + stripe.blockLength
+    try await place(inline: []) { [draft] store, index throws(ChunkStoreError) in
+      let range = stripe.range(index)
       if stripe.blockLength <= ChunkLimits.smallDataLength {
-        return try await store.putSmall(
+        try await store.putSmall(
           draft.header(index), data: stripe.buffer.memory, range: range, trailer: trailers[index])
+        return nil
       }
       let writer = try await store.beginChunk(draft.header(index))
       do throws(ChunkStoreError) {
@@ -65,8 +87,8 @@ final class ChunkFanOut: @unchecked Sendable {
         await writer.abort()
         throw error
       }
+      return nil
     }
-    try record(outcomes)
   }
 
   /// Drops what was not finished.
@@ -77,56 +99,89 @@ final class ChunkFanOut: @unchecked Sendable {
     }
   }
 
-  private func open() async throws {
-    isOpen = true
-    for index in writers.indices {
+  // MARK: Beginning
+
+  private func begin(_ stripe: CodedStripe) async throws {
+    try await place(inline: near) { [draft] store, index throws(ChunkStoreError) in
+      let writer = try await store.beginChunk(draft.header(index))
       do throws(ChunkStoreError) {
-        guard let store = stores[draft.stores[index]] else { throw .offline("unknown store") }
-        writers[index] = try await store.beginChunk(draft.header(index))
+        try await writer.append(stripe.buffer.memory, stripe.range(index))
       } catch {
-        try fail(index, error)
+        await writer.abort()
+        throw error
       }
+      return writer
     }
   }
 
-  private func onAllStores(
-    _ body: @escaping @Sendable (Int) async throws(ChunkStoreError) -> Void
-  ) async -> [ChunkStoreError?] {
-    let count = writers.count
-    let skipped = missing
-    return await withTaskGroup(of: (Int, ChunkStoreError?).self) { group in
-      for index in 0..<count where skipped & 1 << UInt32(index) == 0 {
-        group.addTask(executorPreference: pool) {
-          do throws(ChunkStoreError) {
-            try await body(index)
-            return (index, nil)
-          } catch {
-            return (index, error)
-          }
-        }
+  /// Begins all chunks; where too many stores fail, other stores take theirs.
+  private func place(
+    inline: Set<Int>,
+    _ body:
+      @escaping @Sendable (any ChunkStore, Int) async throws(ChunkStoreError)
+      -> (any ChunkWriter)?
+  ) async throws {
+    var pending = Array(writers.indices)
+    while !pending.isEmpty {
+      let stores = draft.stores.map { engine.stores[$0] }
+      let begun = BegunWriters()
+      let errors = await calls.run(pending, distant: distant, inline: inline) {
+        index throws(ChunkStoreError) in
+        guard let store = stores[index] else { throw .offline("unknown store") }
+        begun.set(index, try await body(store, index))
       }
-      var outcomes = [ChunkStoreError?](repeating: nil, count: count)
-      for await (index, error) in group { outcomes[index] = error }
-      return outcomes
+      for (index, writer) in begun.all { writers[index] = writer }
+      try Task.checkCancellation()
+      for index in pending { missing &= ~(1 << UInt32(index)) }
+      for (index, error) in errors { await lose(index, error) }
+      pending = try replaceMissing()
     }
   }
 
-  private func record(_ outcomes: [ChunkStoreError?]) throws {
-    for (index, error) in outcomes.enumerated() {
-      if let error { try fail(index, error) }
+  /// Gives chunks that are missing other places until enough will be there; returns which.
+  func replaceMissing() throws -> [Int] {
+    var replaced: [Int] = []
+    while missing != 0, !isEnough(present + replaced) {
+      let lost = writers.indices.filter { isMissing($0) && !replaced.contains($0) }
+      guard let index = lost.first,
+        let spare = engine.stores.spare(
+          draft.id, scheme: scheme, beside: (present + replaced).map { draft.stores[$0] },
+          failed: failed)
+      else { throw tooFew() }
+      draft.stores[index] = spare
+      replaced.append(index)
+      if isDistant(spare) { distant.insert(index) } else { distant.remove(index) }
     }
+    return replaced
   }
 
-  /// Counts a chunk as missing; throws once fewer than k + ⌈m/2⌉ are left.
-  private func fail(_ index: Int, _ error: ChunkStoreError) throws {
+  // MARK: Losses
+
+  private func isMissing(_ index: Int) -> Bool { missing & 1 << UInt32(index) != 0 }
+
+  /// Chunks that are not missing.
+  var present: [Int] { writers.indices.filter { !isMissing($0) } }
+
+  /// Chunks of stores that block.
+  private var near: Set<Int> { Set(writers.indices).subtracting(distant) }
+
+  func isEnough(_ chunks: [Int]) -> Bool {
+    ChunkLayout(scheme: scheme, ring: engine.stores.ring, stores: draft.stores).isEnough(chunks)
+  }
+
+  /// Counts a chunk as missing.
+  func lose(_ index: Int, _ error: ChunkStoreError) async {
+    await writers[index]?.abort()
     writers[index] = nil
-    stores.note(error, of: draft.stores[index])
+    engine.stores.note(error, of: draft.stores[index])
+    failed.insert(draft.stores[index])
+    errors[index] = error
     missing |= 1 << UInt32(index)
-    let left = writers.count - missing.nonzeroBitCount
-    let needed = draft.scheme.writeQuorum
-    guard left >= needed else {
-      if case .full = error { throw EngineError.storesFull }
-      throw EngineError.tooFewStores(available: left, needed: needed)
-    }
+  }
+
+  func tooFew() -> EngineError {
+    let isFull = errors.contains { isMissing($0.key) && $0.value == .full }
+    return isFull
+      ? .storesFull : .tooFewStores(available: present.count, needed: scheme.writeQuorum)
   }
 }

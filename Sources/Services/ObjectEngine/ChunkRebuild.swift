@@ -24,6 +24,8 @@ public final class ChunkRebuild: @unchecked Sendable {
   public private(set) var usedSources: UInt32 = 0
 
   private let engine: ObjectEngine
+  /// Gives up a store that hangs.
+  private let calls: StoreCalls
   private let coder: StripeCoder
   private let order: [Int]
   /// Whether the wanted chunks are themselves read where they can be.
@@ -45,6 +47,7 @@ public final class ChunkRebuild: @unchecked Sendable {
     self.geometry = geometry
     self.wanted = wanted
     self.engine = engine
+    calls = StoreCalls(options: engine.configuration.faults, pool: engine.pool, quorum: 0)
     self.buffer = buffer
     coder = StripeCoder(scheme: geometry.scheme)
     // Others first: a chunk that is to be made again is asked only where they do not suffice.
@@ -164,19 +167,21 @@ public final class ChunkRebuild: @unchecked Sendable {
   private func readBlock(_ chunk: Int, _ stripe: Stripe) async -> Bool {
     let bit: UInt32 = 1 << UInt32(chunk)
     guard unusable & bit == 0 else { return false }
-    do throws(ChunkStoreError) {
+    let isDistant = engine.stores[extent.stores[chunk]] is any CancellableChunkStore
+    let errors = await calls.run(
+      [chunk], distant: isDistant ? [chunk] : [], inline: isDistant ? [] : [chunk]
+    ) { [self] _ throws(ChunkStoreError) in
       let reader = try await reader(chunk)
       try await reader.read(stripe.chunkRange, into: memory, at: chunk * blockStride)
-      return true
-    } catch {
-      // A chunk that opened may be good elsewhere; one that did not is not asked again.
-      if readers[chunk] == nil { unusable |= bit }
-      switch error {
-      case .missing, .corrupt: badSources |= bit
-      case .offline, .full, .fenced, .tooLarge, .io: unusable |= bit
-      }
-      return false
     }
+    guard let error = errors[chunk] else { return true }
+    // A chunk that opened may be good elsewhere; one that did not is not asked again.
+    if readers[chunk] == nil { unusable |= bit }
+    switch error {
+    case .missing, .corrupt: badSources |= bit
+    case .offline, .full, .fenced, .tooLarge, .io: unusable |= bit
+    }
+    return false
   }
 
   private func reader(_ chunk: Int) async throws(ChunkStoreError) -> any ChunkReader {

@@ -122,12 +122,12 @@ struct ContentWriter {
       return (stripe: coded, encoder: encoder, digests: hasher.finish())
     }
     try check(coded.digests)
-    let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
+    let fanOut = ChunkFanOut(draft, engine: engine)
     let trailers = try coded.encoder.trailers(
       plaintextLength: coded.digests.size, descriptor: describe(coded.digests))
-    return try await engine.discardingOnFailure(draft) {
+    return try await engine.discardingOnFailure(fanOut.draft) {
       try await fanOut.store(coded.stripe, trailers)
-      let extent = draft.row(
+      let extent = fanOut.draft.row(
         trailers, plaintextLength: coded.digests.size, missing: fanOut.missing)
       return WrittenContent(digests: coded.digests, content: .extents([extent]))
     }
@@ -139,7 +139,7 @@ struct ContentWriter {
     _ first: FirstStripe, _ source: PeekingSource
   ) async throws -> WrittenContent {
     let draft = try engine.draftExtent(scheme: scheme, id: extentID)
-    let fanOut = ChunkFanOut(draft, stores: engine.stores, pool: engine.pool)
+    let fanOut = ChunkFanOut(draft, engine: engine)
     let lanes = WriteLanes()
     let pool = engine.pool
     let hasher = ContentHasher(algorithms: plan.algorithms)
@@ -162,9 +162,9 @@ struct ContentWriter {
       try check(digests)
       let trailers = try encoder.trailers(
         plaintextLength: digests.size, descriptor: describe(digests))
-      return try await engine.discardingOnFailure(draft) {
-        try await fanOut.finish(trailers)
-        let extent = draft.row(
+      return try await engine.discardingOnFailure(fanOut.draft) {
+        try await fanOut.finish(trailers, plaintextLength: digests.size)
+        let extent = fanOut.draft.row(
           trailers, plaintextLength: digests.size, missing: fanOut.missing)
         return WrittenContent(digests: digests, content: .extents([extent]))
       }
@@ -175,10 +175,12 @@ struct ContentWriter {
   }
 
   /// A lane that fails closes its channel, which cancels the producer: its error is the cause.
+  /// Whatever else the lanes wait for is given up.
   private static func rethrow(
     _ error: any Error, preferring group: inout ThrowingTaskGroup<Void, any Error>
   ) async throws {
     var cause = error
+    group.cancelAll()
     while let result = await group.nextResult() {
       if case .failure(let failure) = result, cause is CancellationError { cause = failure }
     }

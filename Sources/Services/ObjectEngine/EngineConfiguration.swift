@@ -13,16 +13,20 @@ public struct EngineConfiguration: Sendable {
   public var maximumObjectSize: Int64
   /// Stripes that one download reads ahead at most: 3.
   public var readAhead: Int
+  /// How long stores are waited for.
+  public var faults: FaultTolerance
 
   /// Makes a configuration; every argument has the design's default.
   public init(
     scheme: ErasureScheme, inlineLimit: Int = 16 << 10, maximumPutSize: Int64 = 5 << 30,
-    maximumObjectSize: Int64 = 5 << 40, readAhead: Int = 3
+    maximumObjectSize: Int64 = 5 << 40, readAhead: Int = 3,
+    faults: FaultTolerance = FaultTolerance()
   ) {
     self.scheme = scheme
     self.inlineLimit = inlineLimit
     self.maximumPutSize = maximumPutSize
     self.maximumObjectSize = maximumObjectSize
     self.readAhead = readAhead
+    self.faults = faults
   }
 }

@@ -10,7 +10,7 @@ struct ExtentDraft: Sendable {
   let scheme: ErasureScheme
   let clusterID: ClusterID
   /// Which store takes which chunk, by chunk index.
-  let stores: [StoreID]
+  var stores: [StoreID]
 
   var id: ExtentID { sealer.extent }
 

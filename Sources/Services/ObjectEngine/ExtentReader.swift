@@ -17,6 +17,8 @@ final class ExtentReader: Sendable {
     var readers: [Int: any ChunkReader] = [:]
     /// Chunks that give nothing, a bit for each.
     var failed: UInt32
+    /// Those of them that may give something a moment later.
+    var transient: UInt32 = 0
     /// Chunks whose failure was told already.
     var reported: UInt32 = 0
     var isClosed = false
@@ -24,6 +26,8 @@ final class ExtentReader: Sendable {
 
   let extent: Extent
   let geometry: ExtentGeometry
+  /// Whether a store of the extent may be waited for without a thread.
+  private let isDistant: Bool
   private let engine: ObjectEngine
   private let opener: SegmentOpener
   private let coder: StripeCoder
@@ -37,6 +41,7 @@ final class ExtentReader: Sendable {
     else { throw .corrupt }
     self.extent = extent
     self.engine = engine
+    isDistant = extent.stores.contains { engine.stores[$0] is any CancellableChunkStore }
     coder = StripeCoder(scheme: scheme)
     state = Mutex(State(failed: extent.missing))
     do {
@@ -104,22 +109,49 @@ final class ExtentReader: Sendable {
         * unit..<min(
           length, ByteCount.roundUp(stored.upperBound - first * length, to: unit))
       : 0..<length
+    let have =
+      isDistant
+      ? try await gather(
+        BlockRequest(
+          stripe: stripe, part: part, wanted: first...last, memory: memory, layout: layout))
+      : try await readOneByOne(first...last, stripe, part, into: memory, layout: layout)
+    let missing = (first...last).filter { !have.contains($0) }
+    guard !missing.isEmpty else { return }
+    try reconstruct(part, in: memory, layout: layout, have: have.sorted(), wanted: missing)
+  }
+
+  /// Reads blocks of stores that block: one after the other, and parity for those that fail.
+  private func readOneByOne(
+    _ wanted: ClosedRange<Int>, _ stripe: Stripe, _ part: Range<Int>,
+    into memory: AlignedBuffer, layout: StripeLayout
+  ) async throws -> Set<Int> {
     var have: Set<Int> = []
-    for index in first...last
+    for index in wanted
     where try await readPart(index, stripe, part, into: memory, layout: layout) {
       have.insert(index)
     }
-    let wanted = Set(first...last).subtracting(have)
-    guard !wanted.isEmpty else { return }
+    if have.count == wanted.count { return have }
     let k = geometry.scheme.data
-    let others = (0..<k + geometry.scheme.parity).filter { !(first...last).contains($0) }
-    for index in others where have.count < k {
+    for index in 0..<geometry.scheme.total where have.count < k && !wanted.contains(index) {
       if try await readPart(index, stripe, part, into: memory, layout: layout) {
         have.insert(index)
       }
     }
     guard have.count >= k else { throw EngineError.unreadable(available: have.count, needed: k) }
-    try reconstruct(part, in: memory, layout: layout, have: have.sorted(), wanted: wanted.sorted())
+    return have
+  }
+
+  /// Reads blocks of stores that suspend.
+  private func gather(_ request: BlockRequest) async throws -> Set<Int> {
+    let gathering = BlockGathering(self, request)
+    do {
+      try await gathering.run()
+    } catch {
+      for (index, error) in gathering.failures { await report(index, error) }
+      throw error
+    }
+    for (index, error) in gathering.failures { await report(index, error) }
+    return gathering.have
   }
 
   private func reconstruct(
@@ -148,7 +180,7 @@ final class ExtentReader: Sendable {
     }
     var isOpen = false
     do throws(ChunkStoreError) {
-      let reader = try await reader(index)
+      let reader = try await chunk(index)
       isOpen = true
       let offset = stripe.chunkOffset
       try await reader.read(
@@ -159,12 +191,13 @@ final class ExtentReader: Sendable {
       try Task.checkCancellation()
       // A bad block costs its stripe only: in other stripes the chunk may be the one that is needed.
       let isBlock = if case .corrupt = error { isOpen } else { false }
-      await fail(index, error, isWhole: !isBlock)
+      mark(index, error, isWhole: !isBlock)
+      await report(index, error)
       return false
     }
   }
 
-  private func reader(_ index: Int) async throws(ChunkStoreError) -> any ChunkReader {
+  private func chunk(_ index: Int) async throws(ChunkStoreError) -> any ChunkReader {
     if let known = state.withLock({ $0.readers[index] }) { return known }
     guard let store = engine.stores[extent.stores[index]] else { throw .offline("unknown store") }
     let opened = try await store.openChunk(ChunkID(extent: extent.id, index: UInt8(index)))
@@ -189,11 +222,11 @@ final class ExtentReader: Sendable {
     return kept
   }
 
-  private func fail(_ index: Int, _ error: ChunkStoreError, isWhole: Bool) async {
+  /// Tells of a chunk that failed, once, and has it made again if it is bad.
+  private func report(_ index: Int, _ error: ChunkStoreError) async {
     let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: index)
     let isNew = state.withLock { state in
       defer { state.reported |= bit }
-      if isWhole { state.failed |= bit }
       return state.reported & bit == 0 && !state.isClosed
     }
     guard isNew else { return }
@@ -211,6 +244,73 @@ final class ExtentReader: Sendable {
       try await engine.metadata.queueRepair(extent.id, chunks: bit, reason: "\(error)")
     } catch {
       engine.log.warning("a repair could not be queued", [("error", "\(error)")])
+    }
+  }
+
+  // MARK: What gathering asks
+
+  var options: FaultTolerance { engine.configuration.faults }
+  var pace: ReadPace { engine.pace }
+  var random: any RandomSource { engine.random }
+
+  func isOpen(_ index: Int) -> Bool { state.withLock { $0.readers[index] != nil } }
+
+  /// How late a chunk is to be asked: 0 at once, higher after others; nil for one that failed.
+  func penalty(_ index: Int) -> Int? {
+    let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: index)
+    guard state.withLock({ $0.failed & bit == 0 }) else { return nil }
+    let store = extent.stores[index]
+    if engine.stores.state(of: store) == .offline { return 2 }
+    return engine.pace.isSuspect(store) ? 1 : 0
+  }
+
+  /// The store of a chunk was given up.
+  func suspect(_ index: Int) { engine.pace.suspect(extent.stores[index]) }
+
+  /// Remembers that a chunk failed: all of it, or only the block that was asked for.
+  func mark(_ index: Int, _ error: ChunkStoreError, isWhole: Bool) {
+    let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: index)
+    guard isWhole else { return }
+    state.withLock { state in
+      state.failed |= bit
+      if error.isTransient { state.transient |= bit }
+    }
+  }
+
+  /// Chunks that failed and may give something a moment later.
+  var transientFailures: Set<Int> {
+    let bits = state.withLock { $0.transient }
+    return Set((0..<geometry.scheme.total).filter { bits & 1 << UInt32($0) != 0 })
+  }
+
+  /// Chunks may be asked again.
+  func forgive(_ indices: Set<Int>) {
+    let bits = indices.reduce(0) { $0 | UInt32(1) << UInt32(truncatingIfNeeded: $1) }
+    state.withLock { state in
+      state.failed &= ~(bits & state.transient)
+      state.transient &= ~bits
+    }
+  }
+
+  /// Reads a part of a block to its place.
+  func fetch(
+    _ index: Int, _ request: BlockRequest, _ kind: ReadPace.Kind
+  ) async -> BlockOutcome {
+    let start = options.clock.now
+    var isOpen = false
+    do throws(ChunkStoreError) {
+      let reader = try await chunk(index)
+      isOpen = true
+      let offset = request.stripe.chunkOffset
+      let part = request.part
+      try await reader.read(
+        offset + part.lowerBound..<offset + part.upperBound, into: request.memory,
+        at: request.layout.block(index) + part.lowerBound)
+      return .read(options.clock.now - start, kind)
+    } catch {
+      // A bad block costs its stripe only.
+      let isBlock = if case .corrupt = error { isOpen } else { false }
+      return .failed(error, isWhole: !isBlock)
     }
   }
 

@@ -36,16 +36,18 @@ extension ObjectEngine {
     }
   }
 
-  /// Runs `body`, which makes the extent's chunks durable; when it fails they become tombstones.
+  /// Runs `body`, which makes the extent's chunks durable; when it fails they become tombstones at
+  /// the places that `draft` names by then.
   ///
   /// Nothing names the extent yet and this writer knows it, so that deleting is safe. Where even
   /// that cannot be recorded, the sweep after the next start finds them.
   func discardingOnFailure<R>(
-    _ draft: ExtentDraft, _ body: () async throws -> R
+    _ draft: @autoclosure () -> ExtentDraft, _ body: () async throws -> R
   ) async throws -> R {
     do {
       return try await body()
     } catch {
+      let draft = draft()
       await discard([(id: draft.id, stores: draft.stores)])
       throw error
     }

@@ -30,6 +30,8 @@ public final class ObjectEngine: Sendable {
   public let reads = ReadTracker()
   /// The writes that run, so that it is known when those placed by a former ring have ended.
   public let writes = ReadTracker()
+  /// How fast chunks are read, and what was read in addition because some were slow.
+  public let pace: ReadPace
   /// The installation.
   public let clusterID: ClusterID
   /// Where extents of versions are kept for all gateways; nil for nowhere.
@@ -54,6 +56,7 @@ public final class ObjectEngine: Sendable {
     self.buffers = buffers
     copyBuffers = BufferPool(limit: max(buffers.limit / 8, 16 << 20), cacheLimit: 0)
     self.pool = pool
+    pace = ReadPace(configuration.faults)
     self.writer = writer
     self.clusterID = clusterID
     self.clock = clock

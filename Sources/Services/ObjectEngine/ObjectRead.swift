@@ -102,18 +102,15 @@ public final class ObjectRead: @unchecked Sendable {
   }
 
   private func deliver(to sink: Sink) async throws {
-    if let content = first {
-      try await sink(content.buffer.memory, content.range)
-      first = nil
-      pieces.removeFirst()
-    }
     guard !pieces.isEmpty else { return }
     let engine = engine
     let pieces = pieces
     let ahead = max(1, engine.configuration.readAhead)
     try await withThrowingTaskGroup(of: (Int, Content).self) { group in
-      var started = 0
+      // What `prepare` has read is delivered while the next stripes are on their way.
       var arrived: [Int: Content] = [:]
+      if let content = first.take() { arrived[0] = content }
+      var started = arrived.count
       func start(_ buffer: StripeBuffer) {
         let index = started
         started += 1

@@ -22,6 +22,12 @@ struct CodedStripe: Sendable {
   /// Bytes of each block.
   let blockLength: Int
   let isLast: Bool
+
+  /// Where block `index` lies in the buffer.
+  func range(_ index: Int) -> Range<Int> {
+    let start = layout.block(index)
+    return start..<start + blockLength
+  }
 }
 
 /// Seals and codes the stripes of one extent, in order. Used by one task at a time.

@@ -151,6 +151,7 @@ public struct LoggedTable: Sendable {
   /// Settings that say something of this database and this process only.
   public static let localSettings: Set<String> = [
     "change_log", "hold_sweep", "restored", "scrub_cursor", "scrub_finished",
+    "writer_epoch_lock", "encryption_keys_lock",
   ]
 
   /// Whether a row of it, or its key, is of no use in another database.

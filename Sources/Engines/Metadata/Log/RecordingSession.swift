@@ -32,6 +32,33 @@ final class RecordingSession: SQLSession {
 
   func define(_ text: String) async throws { try await inner.define(text) }
 
+  func execute(_ statement: SQLStatement, _ values: [SQLValue]) async throws {
+    guard let form = RecordedStatement.form(of: statement) else {
+      return try await inner.execute(statement, values)
+    }
+    if form.takesValues {
+      try await inner.execute(form.statement, values)
+      return note(form, values)
+    }
+    // Its rows come with the next answer that is waited for.
+    memo.hasDeferred = true
+    try await inner.check(form.statement, values) { [self] rows in
+      for start in stride(from: 0, to: rows.values.count, by: rows.columnCount) {
+        let row = rows.values[start..<start + rows.columnCount]
+        note(form, Array(row.dropFirst(form.wantedCount)))
+      }
+    }
+  }
+
+  func check(
+    _ statement: SQLStatement, _ values: [SQLValue], _ body: @escaping (SQLRows) throws -> Void
+  ) async throws {
+    guard RecordedStatement.form(of: statement) == nil else {
+      return try body(try await query(statement, values))
+    }
+    try await inner.check(statement, values, body)
+  }
+
   /// Runs the recorded form; what the statement itself asked for, and how many rows it changed.
   private func record(
     _ form: RecordedStatement, _ values: [SQLValue]
@@ -91,7 +118,10 @@ struct RecordedStatement: Sendable {
     switch (words[0], words[1]) {
     case ("INSERT", "INTO"), ("DELETE", "FROM"): name = words[2]
     case ("UPDATE", _): name = words[1]
-    default: return nil
+    default:
+      // A change inside another statement would go by unseen.
+      precondition(words[0] == "SELECT", "a statement whose changes cannot be recorded")
+      return nil
     }
     guard let table = LoggedTable.named(name), table.isLogged else { return nil }
     let isDelete = words[0] == "DELETE"

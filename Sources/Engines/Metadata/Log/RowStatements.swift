@@ -34,7 +34,7 @@ final class RowStatements: Sendable {
     select = SQLStatement("SELECT \(table.selection) FROM \(table.name) WHERE \(matches)")
     delete = SQLStatement("DELETE FROM \(table.name) WHERE \(matches)")
     firstPage = SQLStatement(
-      "SELECT \(table.selection) FROM \(table.name) ORDER BY \(list) LIMIT $1")
+      "SELECT \(table.selection) FROM \(table.name) WHERE true ORDER BY \(list) LIMIT $1")
     nextPage = SQLStatement(
       """
       SELECT \(table.selection) FROM \(table.name) WHERE (\(list)) > (\(numbers))

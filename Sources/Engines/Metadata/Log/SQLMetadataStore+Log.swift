@@ -59,28 +59,47 @@ extension SQLMetadataStore {
       guard driver.dialect == .postgres else {
         return try await driver.write(cost: cost, body)
       }
-      // Another gateway may have switched the log on: the transaction itself has to know.
-      return try await logged(cost: cost, body, isSure: false)
+      return try await unlogged(cost: cost, body)
     }
-    return try await logged(cost: cost, body, isSure: true)
+    return try await logged(cost: cost, body)
+  }
+
+  /// Another gateway may have switched the log on: the transaction itself makes sure that there is
+  /// none, else it is run again with it.
+  private func unlogged<T: Sendable>(
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
+  ) async throws -> T {
+    let found = Mutex<[UInt8]>([])
+    do {
+      return try await driver.write(cost: cost) { session in
+        try await session.check(SQL.logID, []) { rows in
+          guard let id = try rows.first?.bytes(0), !id.isEmpty else { return }
+          found.withLock { $0 = id }
+          throw MetadataError.preconditionFailed
+        }
+        return try await body(session)
+      }
+    } catch {
+      let id = found.withLock { $0 }
+      guard !id.isEmpty else { throw error }
+      changeLog.id = id
+      return try await logged(cost: cost, body)
+    }
   }
 
   private func logged<T: Sendable>(
-    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T, isSure: Bool
+    cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     let epoch = Int64(self.epoch ?? 0)
     let state = changeLog
     let (result, ticket) = try await driver.write(cost: cost) { session in
-      if !isSure {
-        let id = try await session.query(SQL.logID, []).first?.bytes(0) ?? []
-        guard !id.isEmpty else { return (try await body(session), ChangeTicket?.none) }
-        state.id = id
-      }
       let memo = session.memo
       memo.changeEpoch = epoch
       let before = memo.content.changeCount
       let result = try await body(RecordingSession(session))
-      guard memo.content.changeCount > before else { return (result, nil) }
+      guard memo.content.changeCount > before || memo.hasDeferred else {
+        return (result, ChangeTicket?.none)
+      }
       return (result, memo.ticketOfTransaction())
     }
     if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }

@@ -5,6 +5,7 @@ extension TransactionMemo {
   /// statement and its end, so that a mark is never younger than what its transaction made.
   static let markMargin: Int64 = 60_000
 
+  private static let logID = SQLStatement("SELECT value FROM settings WHERE name = 'change_log'")
   private static let insertMark = SQLStatement(
     "INSERT INTO change_marks(epoch, created_ms, touched) VALUES($1, $2, $3) RETURNING id")
 
@@ -27,6 +28,11 @@ extension TransactionMemo {
 
   /// Marks the changes in the database, which numbers them, and hands their record out.
   func flushChanges(to session: any SQLSession) async throws {
+    if hasDeferred {
+      // Its answer comes behind all that is on its way.
+      _ = try await session.query(Self.logID, [])
+      hasDeferred = false
+    }
     let gathered = Array(changes.prefix(content.changeCount))
     let ticket = ticket
     (changes, self.ticket) = ([], nil)

@@ -98,6 +98,8 @@ public final class TransactionMemo {
   public var content = Content()
   /// Rows that were changed; those behind `content.changeCount` were taken back.
   var changes: [RowChange] = []
+  /// Whether statements are on their way whose rows are not noted yet.
+  var hasDeferred = false
   /// Whoever waits for the record of this transaction; made when somebody does.
   var ticket: ChangeTicket?
   /// The writer whose changes these are; 0 for none.

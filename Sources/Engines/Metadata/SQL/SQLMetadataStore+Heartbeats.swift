@@ -5,6 +5,7 @@ extension SQLMetadataStore {
   private static let listLength = 32
 
   private enum SQL {
+    static let quarantined = SQLStatement("SELECT 1 FROM quarantine WHERE extent = $1")
     private static func list(from first: Int) -> String {
       (first..<first + SQLMetadataStore.listLength).map { "$\($0)" }.joined(separator: ", ")
     }
@@ -99,7 +100,11 @@ extension SQLMetadataStore {
         }
       }
       for id in ids where result[id] == nil {
-        result[id] = fenced.contains(id.epoch) ? .garbage : .unknown
+        // What is quarantined waits for an operator, whoever wrote it.
+        let isGarbage =
+          fenced.contains(id.epoch)
+          ? try await session.query(SQL.quarantined, [.bytes(id.bytes)]).count == 0 : false
+        result[id] = isGarbage ? .garbage : .unknown
       }
       return result
     }

@@ -7,7 +7,7 @@ struct AdminArguments {
   ]
   private static let options: Set<String> = [
     "--endpoint", "--access-key", "--secret-key", "--email", "--expires", "--note", "--data-dir",
-    "--ca-file",
+    "--ca-file", "--database-url", "--servers",
     "--drives", "--master-key-file", "--bucket", "--key",
   ]
   private static let general: Set<String> = [

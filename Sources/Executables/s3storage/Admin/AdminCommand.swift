@@ -38,6 +38,8 @@ enum AdminCommand {
       rebuild-metadata --data-dir DIR [--drives DIRS] [--master-key-file FILE]
                                                    make the metadata again out of the stores; the
                                                    server is stopped
+      rebuild-metadata --database-url URL --data-dir GATEWAY_DIR [--servers ID@HOST:PORT,…]
+                                                   the same for a cluster, into an empty database
       key export [FILE]                            the master key, to FILE or standard output
       key rotate                                   put a new master key in force
 

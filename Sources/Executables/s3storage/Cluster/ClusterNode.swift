@@ -24,6 +24,7 @@ struct ClusterNode: GatewayNode {
   private let trust: GatewayTrust
   private let membership: ClusterMembership
   private let leadership: Leadership?
+  private let memory: GatewayMemory
 
   static func open(_ configuration: Configuration, log: Log) async throws -> ClusterNode {
     let clock = SystemWallClock()
@@ -73,7 +74,8 @@ struct ClusterNode: GatewayNode {
       enrolment: trust.enrolment, administration: work.cluster?.administration, log: log)
     return ClusterNode(
       gateway: gateway, installation: installation,
-      trust: trust, membership: membership, leadership: work.cluster?.leadership)
+      trust: trust, membership: membership, leadership: work.cluster?.leadership,
+      memory: GatewayMemory(dataDirectory: configuration["DATA_DIR"]))
   }
 
   private static func guardedServers(
@@ -110,6 +112,23 @@ struct ClusterNode: GatewayNode {
           await trust.renew()
         }
       }
+      group.addTask { await remember() }
+    }
+  }
+
+  /// Keeps the members for the day when the database is lost.
+  private func remember() async {
+    var kept: Int64?
+    while !Task.isCancelled {
+      if let members = membership.members, members.ringVersion != kept {
+        do {
+          try await gateway.engine.pool.run { [memory] in try memory.keep(members) }
+          kept = members.ringVersion
+        } catch {
+          gateway.log.warning("the members could not be kept", [("reason", "\(error)")])
+        }
+      }
+      try? await Task.sleep(for: .seconds(2))
     }
   }
 

@@ -14,6 +14,7 @@ struct GatewayTrust: Sendable {
   let security: ChunkRPCSecurity
   let enrolment: EnrolmentService
   private let tls: TLSIdentity?
+  private let memory: GatewayMemory
   private let log: Log
 
   /// Opens the cluster's authority. Throws when there is neither that nor a secret.
@@ -25,23 +26,29 @@ struct GatewayTrust: Sendable {
     let enrolment = EnrolmentService(
       authority: installation.authority(log: log), directory: directory,
       clusterSecret: secret.isEmpty ? nil : Array(secret.utf8))
+    let memory = GatewayMemory(dataDirectory: configuration["DATA_DIR"])
     guard secret.isEmpty else {
       return GatewayTrust(
-        security: .sharedSecret(secret), enrolment: enrolment, tls: nil, log: log)
+        security: .sharedSecret(secret), enrolment: enrolment, tls: nil, memory: memory, log: log)
     }
-    let tls = TLSIdentity(TLSMaterial(try await enrolment.gatewayIdentity()))
-    return GatewayTrust(security: .mutualTLS(tls), enrolment: enrolment, tls: tls, log: log)
+    let identity = try await enrolment.gatewayIdentity()
+    try memory.keep(identity)
+    let tls = TLSIdentity(TLSMaterial(identity))
+    return GatewayTrust(
+      security: .mutualTLS(tls), enrolment: enrolment, tls: tls, memory: memory, log: log)
   }
 
   /// Puts a newer certificate in force when there is one.
   func renew() async {
     guard let tls else { return }
     do {
-      let material = TLSMaterial(try await enrolment.gatewayIdentity())
+      let identity = try await enrolment.gatewayIdentity()
+      let material = TLSMaterial(identity)
       if material.certificateChain != tls.current.material.certificateChain
         || material.authorities != tls.current.material.authorities
       {
         tls.update(material)
+        try memory.keep(identity)
       }
     } catch {
       log.warning("the certificate could not be looked at", [("reason", "\(error)")])

@@ -17,6 +17,9 @@ struct MasterKeyFile: Sendable {
     directory = DiskPath(text, kind: "key directory")
   }
 
+  /// The files of this machine.
+  static var system: any FileSystem { SystemFileSystem() }
+
   /// The file of a rotation that is not finished.
   var next: DiskPath { DiskPath(path.text + ".next", kind: "next master key") }
 }

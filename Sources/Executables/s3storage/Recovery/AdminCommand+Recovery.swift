@@ -110,17 +110,30 @@ extension AdminCommand {
   /// Makes the metadata of a stopped server again out of its stores.
   static func rebuildMetadata(_ line: AdminArguments) async throws -> Int32 {
     try line.expect(
-      0...0, after: 1, options: ["--data-dir", "--drives", "--master-key-file"])
+      0...0, after: 1,
+      options: ["--data-dir", "--drives", "--master-key-file", "--database-url", "--servers"])
     guard let directory = line.value("--data-dir") ?? line.variable("DATA_DIR") else {
       throw AdminUsageError("rebuild-metadata needs --data-dir")
     }
-    let drives = (line.value("--drives") ?? line.variable("DRIVES") ?? "").split(separator: ",")
-    let rebuild = EmbeddedRebuild(
-      dataDirectory: directory, drives: drives.map(String.init),
-      masterKeyFile: line.value("--master-key-file") ?? line.variable("MASTER_KEY_FILE"))
     let isQuiet = line.isJSON
-    let (report, kept) = try await rebuild.run { text in
-      if !isQuiet { Terminal.err("\(text)\n") }
+    let progress: @Sendable (String) -> Void = { if !isQuiet { Terminal.err("\($0)\n") } }
+    let report: RebuildReport
+    var kept: String?
+    if let url = line.value("--database-url") ?? line.variable("DATABASE_URL") {
+      let servers = (line.value("--servers") ?? "").split(separator: ",").map(String.init)
+      report = try await ClusterRebuild(
+        databaseURL: url,
+        masterKeyFile: line.value("--master-key-file") ?? line.variable("MASTER_KEY_FILE")
+          ?? "\(directory)/keys/master.key",
+        dataDirectory: directory, servers: servers,
+        secret: line.variable("CLUSTER_SECRET") ?? ""
+      ).run(progress: progress)
+    } else {
+      let drives = (line.value("--drives") ?? line.variable("DRIVES") ?? "").split(separator: ",")
+      (report, kept) = try await EmbeddedRebuild(
+        dataDirectory: directory, drives: drives.map(String.init),
+        masterKeyFile: line.value("--master-key-file") ?? line.variable("MASTER_KEY_FILE")
+      ).run(progress: progress)
     }
     let found = report.reconciliation
     let answer: JSONValue = [
@@ -136,13 +149,14 @@ extension AdminCommand {
       "missing": .integer(Int64(found.missing)),
       "absent_stores": .integer(Int64(found.absentStores)), "kept": JSONValue(kept),
     ]
+    let place = kept
     show(answer, line) {
       """
       metadata made again: snapshot \(report.snapshot) of \(report.snapshotTime.iso8601), and \
       \(report.transactions) transactions of the change log
 
       """ + self.report(answer)
-        + (kept.map { "the metadata that was there is kept in \($0)\n" } ?? "")
+        + (place.map { "the metadata that was there is kept in \($0)\n" } ?? "")
         + (report.unreadablePieces + report.tornGroups > 0
           ? "\(report.unreadablePieces) pieces of the log could not be read, "
             + "\(report.tornGroups) groups are not whole\n" : "")

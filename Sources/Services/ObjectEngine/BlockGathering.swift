@@ -1,0 +1,192 @@
+import Base
+import ChunkStore
+import Erasure
+import Metadata
+import Runtime
+
+/// The same part of the blocks of one stripe, and which of them are wanted.
+struct BlockRequest: Sendable {
+  let stripe: Stripe
+  let part: Range<Int>
+  let wanted: ClosedRange<Int>
+  let memory: AlignedBuffer
+  let layout: StripeLayout
+}
+
+/// What became of the read of a block.
+enum BlockOutcome: Sendable {
+  case read(Duration, ReadPace.Kind)
+  /// `isWhole` says that the chunk gives nothing, not only this block.
+  case failed(ChunkStoreError, isWhole: Bool)
+}
+
+/// Reads blocks of a stripe from stores that may be slow, hang or fail: all that are wanted at
+/// once, and parity as soon as one of them does not come. Used by one task.
+final class BlockGathering {
+  private enum Event: Sendable {
+    case block(Int, BlockOutcome)
+    /// So much time has passed since reads began.
+    case tick(Duration, isStall: Bool)
+  }
+
+  private typealias Group = ThrowingTaskGroup<Event, any Error>
+
+  /// Blocks that are in their places.
+  private(set) var have: Set<Int> = []
+  /// Chunks that failed, to be told.
+  private(set) var failures: [(index: Int, error: ChunkStoreError)] = []
+
+  private let reader: ExtentReader
+  private let request: BlockRequest
+  private let options: FaultTolerance
+  private let pace: ReadPace
+  /// When the reads began that run.
+  private var running: [Int: Duration] = [:]
+  /// Those of them that nobody waits for.
+  private var late: Set<Int> = []
+  /// Chunks that gave nothing in this round.
+  private var spent: Set<Int> = []
+
+  private var needed: Int { reader.geometry.scheme.data }
+
+  init(_ reader: ExtentReader, _ request: BlockRequest) {
+    self.reader = reader
+    self.request = request
+    options = reader.options
+    pace = reader.pace
+  }
+
+  /// Returns when the wanted blocks, or any k, are in their places and no read touches the buffer.
+  /// Throws `EngineError.unreadable` when fewer than k chunks give theirs, retries included.
+  func run() async throws {
+    var round = 0
+    while true {
+      let isDone = try await ChunkCallPolicy.$allowsRetries.withValue(false) {
+        try await withThrowingTaskGroup(of: Event.self) { try await self.gather(&$0) }
+      }
+      if isDone { return }
+      let again = reader.transientFailures.union(running.keys)
+      guard have.count + again.count >= needed,
+        let delay = options.retry.delay(
+          before: round, now: options.clock.now, random: reader.random)
+      else { throw EngineError.unreadable(available: have.count, needed: needed) }
+      try await options.clock.pause(delay)
+      reader.forgive(again)
+      running = [:]
+      late = []
+      spent = []
+      round += 1
+    }
+  }
+
+  private var isComplete: Bool {
+    have.count >= needed || request.wanted.allSatisfy { have.contains($0) }
+  }
+
+  /// Reads that may still give something in time.
+  private var promising: Int { have.count + running.count - late.count }
+
+  private func gather(_ group: inout Group) async throws -> Bool {
+    defer { group.cancelAll() }
+    let first = firstChoice()
+    pace.begin(reads: first.count)
+    start(first, in: &group)
+    while !isComplete {
+      if running.isEmpty { return false }
+      guard let event = try await group.next() else { return false }
+      try Task.checkCancellation()
+      switch event {
+      case .block(let index, .read(let duration, let kind)):
+        end(index)
+        have.insert(index)
+        pace.note(duration, kind, of: reader.extent.stores[index])
+      case .block(let index, .failed(let error, let isWhole)):
+        end(index)
+        spent.insert(index)
+        failures.append((index, error))
+        reader.mark(index, error, isWhole: isWhole)
+        standIn(&group)
+      case .tick(let age, let isStall):
+        hedge(age, isStall: isStall, in: &group)
+        if isStall, have.count + running.count < needed { return false }
+      }
+    }
+    return true
+  }
+
+  private func end(_ index: Int) {
+    running[index] = nil
+    late.remove(index)
+  }
+
+  /// The wanted blocks where their stores are prompt, else those of the k most prompt.
+  private func firstChoice() -> [Int] {
+    let ranked = candidates()
+    let wanted = request.wanted.filter { !have.contains($0) }
+    let prompt = Set(ranked.filter { $0.penalty == 0 }.map(\.index))
+    if wanted.allSatisfy({ prompt.contains($0) }) { return wanted }
+    return ranked.prefix(max(0, needed - have.count)).map(\.index)
+  }
+
+  /// Chunks that may be asked, the best first.
+  private func candidates() -> [(index: Int, penalty: Int)] {
+    (0..<reader.geometry.scheme.total).compactMap { index in
+      guard !have.contains(index), running[index] == nil, !spent.contains(index),
+        let penalty = reader.penalty(index)
+      else { return nil }
+      return (index, penalty)
+    }.sorted {
+      ($0.penalty, isExtra($0.index), $0.index) < ($1.penalty, isExtra($1.index), $1.index)
+    }
+  }
+
+  private func isExtra(_ index: Int) -> Int { request.wanted.contains(index) ? 0 : 1 }
+
+  /// Reads others in place of those that failed.
+  private func standIn(_ group: inout Group) {
+    let isOnTheWay = request.wanted.allSatisfy {
+      have.contains($0) || (running[$0] != nil && !late.contains($0))
+    }
+    guard !isOnTheWay else { return }
+    let others = candidates().prefix(max(0, needed - promising)).map(\.index)
+    pace.begin(reads: others.count)
+    start(others, in: &group)
+  }
+
+  /// Reads others in place of those that are slow, as far as the budget allows; those that stand
+  /// still are replaced in any case.
+  private func hedge(_ age: Duration, isStall: Bool, in group: inout Group) {
+    let now = options.clock.now
+    let slow = running.filter { !late.contains($0.key) && now - $0.value >= age }
+    guard !slow.isEmpty else { return }
+    // Where all are slow, those there are must do: whichever k come first.
+    let others = candidates().prefix(max(0, needed - promising + slow.count))
+    guard !others.isEmpty else { return }
+    if isStall {
+      pace.begin(reads: others.count)
+    } else {
+      guard pace.takeHedges(others.count) else { return }
+    }
+    late.formUnion(slow.keys)
+    for index in slow.keys { reader.suspect(index) }
+    start(others.map(\.index), in: &group)
+  }
+
+  private func start(_ indices: [Int], in group: inout Group) {
+    guard !indices.isEmpty else { return }
+    let (reader, request, clock) = (reader, request, options.clock)
+    let isOpening = indices.contains { !reader.isOpen($0) }
+    let kind: ReadPace.Kind =
+      isOpening ? .opening : request.part.count > ChunkLimits.checksumSpan ? .block : .piece
+    for index in indices {
+      running[index] = clock.now
+      group.addTask { .block(index, await reader.fetch(index, request, kind)) }
+    }
+    for (delay, isStall) in [(pace.threshold(kind), false), (options.readStall, true)] {
+      group.addTask {
+        try? await clock.pause(delay)
+        return .tick(delay, isStall: isStall)
+      }
+    }
+  }
+}

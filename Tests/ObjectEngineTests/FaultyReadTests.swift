@@ -1,0 +1,145 @@
+import Base
+import ChunkStore
+import Metadata
+import ObjectEngine
+import Runtime
+import Testing
+
+@Suite("Reads over faulty stores")
+struct FaultyReadTests {
+  private static let sizes = [40_000, 700_000, 3_300_000]
+  private static let block = 262_144
+  private static let steps: [[FaultyStore.Step]] = [
+    [.openChunk], [.read(0)], [.read(block)], [.read(0), .read(block), .read(2 * block)],
+  ]
+  private func filled(
+    _ clock: SteppedClock = SteppedClock(jumps: true), faults: FaultTolerance = FaultTolerance()
+  ) async throws -> FaultyNode {
+    let node = try await FaultyNode.open(clock: clock, faults: faults)
+    for size in Self.sizes { try await node.put("\(size)", Self.bytes(size)) }
+    return node
+  }
+
+  private static func bytes(_ size: Int) -> [UInt8] { FaultyContent.bytes(size) }
+
+  private static func decide(
+    _ node: FaultyNode, _ places: [Int], _ fault: FaultyStore.Fault, _ steps: [FaultyStore.Step]
+  ) {
+    for place in places { node.stores[place].decide { steps.contains($0) ? fault : nil } }
+  }
+
+  @Test("three that fail for a moment are asked again; only then does a read wait")
+  func retries() async throws {
+    let clock = SteppedClock(jumps: true)
+    let node = try await filled(clock)
+    let store = node.stores[0]
+    for place in [0, 1, 2] {
+      let limit = node.stores[place].calls(.openChunk) + 2
+      node.stores[place].decide { [store = node.stores[place]] step in
+        step == .openChunk && store.calls(.openChunk) <= limit ? .fail(.offline("")) : nil
+      }
+    }
+    let calls = store.calls(.openChunk)
+    #expect(isSame(try await node.get("700000"), Self.bytes(700_000)[...]))
+    #expect(store.calls(.openChunk) >= calls + 2 && clock.pauses.contains { $0 < .seconds(1) })
+    await node.close()
+  }
+
+  @Test("a store that hangs costs one hedge, and is read last from then on")
+  func hedge() async throws {
+    let clock = SteppedClock()
+    let node = try await filled(clock)
+    let extent = try #require(try await node.extents("700000").first)
+    let place = try #require(node.stores.firstIndex { $0.id == extent.stores[0] })
+    let store = node.stores[place]
+    store.decide { step in if case .openChunk = step { .hang } else { nil } }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        let found = try await node.get("700000")
+        #expect(isSame(found, Self.bytes(700_000)[...]))
+      }
+      while store.hanging == 0 { await Task.yield() }
+      while store.hanging == 1 {
+        clock.advance(.milliseconds(50))
+        await Task.yield()
+      }
+      try await group.waitForAll()
+    }
+    #expect(node.engine.pace.counts.hedges == 1)
+    // Neither this object nor another asks it again, and nobody waits.
+    let calls = store.calls(.openChunk)
+    for size in Self.sizes {
+      #expect(isSame(try await node.get("\(size)"), Self.bytes(size)[...]))
+    }
+    #expect(store.calls(.openChunk) == calls && node.engine.pace.counts.hedges == 1)
+    clock.advance(.seconds(11))
+    store.decide(nil)
+    #expect(isSame(try await node.get("700000"), Self.bytes(700_000)[...]))
+    #expect(store.calls(.openChunk) > calls)
+    await node.close()
+  }
+
+  @Test("hedges stay under their share of the reads, whatever hangs")
+  func budget() async throws {
+    let clock = SteppedClock()
+    var faults = FaultTolerance()
+    faults.suspicion = .zero
+    faults.hedgeBurst = 2
+    let node = try await filled(clock, faults: faults)
+    let extent = try #require(try await node.extents("700000").first)
+    let store = try #require(node.stores.first { $0.id == extent.stores[0] })
+    store.decide { step in if case .openChunk = step { .hang } else { nil } }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        for _ in 0..<40 {
+          let found = try await node.get("700000")
+          #expect(isSame(found, Self.bytes(700_000)[...]))
+        }
+      }
+      group.addTask {
+        while !Task.isCancelled {
+          if store.hanging > 0 { clock.advance(.milliseconds(50)) }
+          await Task.yield()
+        }
+      }
+      try await group.next()
+      group.cancelAll()
+    }
+    let counts = node.engine.pace.counts
+    #expect(counts.hedges > 0)
+    #expect(Double(counts.hedges) <= 2 + 0.05 * Double(counts.reads), "\(counts)")
+    await node.close()
+  }
+
+  @Test("a read that is cancelled while stores hang ends, and holds nothing")
+  func cancellation() async throws {
+    let node = try await filled(SteppedClock())
+    for steps in Self.steps {
+      Self.decide(node, Array(0..<6), .hang, steps)
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask {
+          await #expect(throws: (any Error).self) { _ = try await node.get("3300000") }
+        }
+        while node.stores.allSatisfy({ $0.hanging == 0 }) { await Task.yield() }
+        group.cancelAll()
+      }
+      await node.expectAtRest("\(steps)")
+      await node.recover()
+    }
+    #expect(isSame(try await node.get("3300000"), Self.bytes(3_300_000)[...]))
+    await node.close()
+  }
+
+  @Test("the blocks of a stripe are asked for at once")
+  func together() async throws {
+    let node = try await filled(SteppedClock())
+    let hanging: @Sendable () -> Int = { node.stores.reduce(0) { $0 + $1.hanging } }
+    Self.decide(node, Array(0..<6), .hang, [.openChunk])
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { _ = try? await node.get("3300000") }
+      while hanging() < 4 { await Task.yield() }
+      group.cancelAll()
+    }
+    await node.close()
+  }
+}
