@@ -39,6 +39,7 @@ struct ClusterNode: GatewayNode {
       metadata, ringVersion: 0, length: settings.leaseLength, random: random)
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
     let budget = configuration.number("BUFFER_BUDGET")
+    let cache = try cache(configuration, installation, log)
     let engine = ObjectEngine(
       configuration: EngineConfiguration(
         scheme: scheme, inlineLimit: configuration.number("INLINE_LIMIT")),
@@ -46,7 +47,9 @@ struct ClusterNode: GatewayNode {
       buffers: BufferPool(limit: budget, cacheLimit: budget), pool: pool,
       writer: writer, clusterID: installation.id,
       clock: clock, random: random, log: log,
-      extentCache: try extentCache(configuration, installation, random, log))
+      extentCache: cache.map {
+        ExtentCache(cache: $0, keys: installation.keys.ring, random: random)
+      })
     let access = AccessControl(
       metadata: metadata, keys: installation.keys.ring, clock: clock, random: random)
     let joining = Joining(metadata)
@@ -71,7 +74,8 @@ struct ClusterNode: GatewayNode {
       work: work, recovery: recovery,
       rootKeys: try await Gateway.rootKeys(access, configuration),
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
-      enrolment: trust.enrolment, administration: work.cluster?.administration, log: log)
+      cache: cache, enrolment: trust.enrolment, administration: work.cluster?.administration,
+      log: log)
     return ClusterNode(
       gateway: gateway, installation: installation,
       trust: trust, membership: membership, leadership: work.cluster?.leadership,
@@ -89,16 +93,14 @@ struct ClusterNode: GatewayNode {
         successesToClose: configuration.number("BREAKER_SUCCESSES")))
   }
 
-  private static func extentCache(
-    _ configuration: Configuration, _ installation: ClusterInstallation,
-    _ random: any RandomSource, _ log: Log
-  ) throws -> ExtentCache? {
+  private static func cache(
+    _ configuration: Configuration, _ installation: ClusterInstallation, _ log: Log
+  ) throws -> RedisCache? {
     let url = configuration["REDIS_URL"]
     guard !url.isEmpty else { return nil }
-    let cache = RedisCache(
+    return RedisCache(
       address: try RedisAddress(url), prefix: "s3storage/\(installation.id)/",
       pool: ThreadPool(name: "redis", threadCount: 4), log: log)
-    return ExtentCache(cache: cache, keys: installation.keys.ring, random: random)
   }
 
   /// Goes on to find out what became of commits whose answer was lost, and keeps the certificate

@@ -23,6 +23,8 @@ struct Gateway: Sendable {
   let installation: any InstallationDescribing
   /// Copies of the metadata; nil where the database has tools of its own.
   let backups: (any BackupProviding)?
+  /// The cache that gateways share; nil where there is none.
+  var cache: (any FactCache)?
   /// Admits storage servers; nil where there are none.
   var enrolment: EnrolmentService?
   /// What operators do with storage servers; nil where there are none.

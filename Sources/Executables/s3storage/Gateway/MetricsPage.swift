@@ -1,6 +1,7 @@
 import Base
 import Disk
 import HTTPServer
+import Metadata
 import ObjectEngine
 import Runtime
 import Synchronization
@@ -8,6 +9,8 @@ import Synchronization
 /// Counters in Prometheus' text form.
 struct MetricsPage: Sendable {
   let engine: ObjectEngine
+  /// The cache that gateways share; nil where there is none.
+  let cache: (any FactCache)?
 
   func handle(_ request: HTTPRequest) -> HTTPResponse {
     guard request.head.path.elementsEqual("/metrics".utf8), request.head.method == .get else {
@@ -27,6 +30,15 @@ struct MetricsPage: Sendable {
     page.gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
     page.gauge(
       "s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
+    if let statistics = cache?.statistics {
+      page.counter(
+        "s3storage_cache_hits_total", "Questions that the cache answered.", statistics.hits)
+      page.counter(
+        "s3storage_cache_misses_total", "Questions that the cache did not answer.",
+        statistics.misses)
+      page.counter(
+        "s3storage_cache_failures_total", "Calls of the cache that failed.", statistics.failures)
+    }
     return HTTPResponse(
       status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
       body: .bytes(Array(page.text.utf8)))
