@@ -171,7 +171,7 @@ def test_metadata_come_back_after_the_database_is_dropped(cluster, bucket):
 def rebuild(cluster):
     done = cluster.run(
         "admin", "rebuild-metadata", "--database-url", cluster.database_url, "--master-key-file",
-        cluster.master_key, "--servers", ",".join(f"127.0.0.1:{s.port}" for s in cluster.servers))
+        cluster.master_key, "--data-dir", cluster.gateways[0].data_dir)
     assert done.returncode == 0, f"rebuild-metadata: {done.stdout}{done.stderr}"
     return done.stdout
 
