@@ -93,18 +93,6 @@ def test_a_drained_server_ends_empty_and_is_removed(cluster, bucket):
     library.read_all()
 
 
-def test_chunks_of_a_dead_server_are_made_again_elsewhere(cluster, bucket):
-    library = store(cluster, bucket, 20)
-    dead = cluster.servers[2]
-    dead.kill()
-    cluster.until(lambda: entry(cluster, dead)["health"] == "inactive", 20)
-    cluster.until(lambda: entry(cluster, dead)["health"] == "lost", 30)
-    await_repaired(cluster)
-    for server in random.sample([s for s in cluster.servers if s is not dead], 1):
-        server.kill()
-    library.read_all()
-
-
 def test_a_server_that_returns_is_reconciled_and_serves_no_deleted_data(cluster, bucket):
     before = sum(chunks(s) for s in cluster.servers)
     library = store(cluster, bucket, 20)
