@@ -52,7 +52,9 @@ test: test-swift test-system
 
 test-swift: deps-test
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --disable-xctest
+	@mkdir -p .build
+	$(SWIFT) test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log \
+	  || { echo "what failed:"; grep -aE "✘|SIM_SEED|seed" .build/test-swift.log | tail -n 60; exit 1; }
 
 test-system: deps-test
 	$(SWIFT) build --product s3storage

@@ -26,7 +26,7 @@ def cluster(make_cluster):
 
 @pytest.fixture
 def bucket(cluster):
-    cluster.await_active(6)
+    cluster.await_spread(6)
     name = f"database-{random.randrange(1 << 40):x}"
     cluster.until(lambda: send(cluster.gateways[0], "PUT", f"/{name}").status in (200, 409))
     # A gateway that was without the database for longer than its lease takes writes a little later.
@@ -160,7 +160,7 @@ def test_metadata_come_back_after_the_database_is_dropped(cluster, bucket):
     rebuild(cluster)
     for gateway in cluster.gateways:
         gateway.start()
-    cluster.await_active(6)
+    cluster.await_spread(6)
     library.read_all()
     for key in gone:
         assert send(first, "GET", f"/{bucket}/{key}").status == 404, f"{key} is back"
@@ -183,27 +183,29 @@ def rebuild(cluster):
 
 def test_after_a_restore_from_the_past_reconcile_tells_what_is_newer(cluster, bucket, tmp_path):
     library = Library(cluster.gateways, bucket, "before").store()
+    earlier = {s.number: s.chunk_files() for s in cluster.servers}
     dump = tmp_path / "dump.sql"
     programs = cluster.postgres.programs
     subprocess.run(
         [programs / "pg_dump", "--clean", "--if-exists", "-f", dump, cluster.database_url],
         check=True, env=os.environ)
     newer = Library(
-        cluster.gateways, bucket, "after", count=3, prefix="newer", sizes=[300_000]).store()
+        cluster.gateways, bucket, "after", count=3, prefix="newer", sizes=[3_000_000]).store()
+    unknown = {s.number: s.chunk_files() - earlier[s.number] for s in cluster.servers}
+    assert sum(map(len, unknown.values())) >= 18
     stop_gateways(cluster)
     subprocess.run(
         [programs / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", dump, cluster.database_url],
         check=True, stdout=subprocess.DEVNULL)
     for gateway in cluster.gateways:
         gateway.start()
-    cluster.await_active(6)
-    before = {s.number: s.chunk_files() for s in cluster.servers}
+    cluster.await_spread(6)
     text = cluster.gateways[0].admin("reconcile")
     assert text
     time.sleep(3)
     # Chunks that the database does not know are adopted or listed, never swept.
     for server in cluster.servers:
-        assert before[server.number] <= server.chunk_files()
+        assert unknown[server.number] <= server.chunk_files()
     library.read_all()
     for key in newer.bodies:
         answer = send(cluster.gateways[0], "GET", f"/{bucket}/{key}")

@@ -37,7 +37,7 @@ def cluster(module_cluster):
             server.resume()
         else:
             server.start()
-    module_cluster.await_active(6)
+    module_cluster.await_spread(6)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_any_two_of_six_killed_lose_no_write_and_fail_no_read(cluster, bucket):
                 server.spawn()
             for server in pair:
                 server.await_start(server.healthy)
-            cluster.await_active(6)
+            cluster.await_spread(6)
     traffic.check()
 
 
@@ -104,7 +104,7 @@ def test_what_was_written_while_two_were_gone_outlives_one_more(cluster, bucket)
     first, second, third = random.sample(cluster.servers, 3)
     first.kill()
     second.kill()
-    cluster.await_active(4)
+    cluster.await_spread(4)
     library = Library(cluster.gateways, bucket, "written without two").store()
     library.read_all()
     third.kill()
@@ -150,7 +150,7 @@ def test_two_hung_servers_delay_and_nothing_more(cluster, bucket):
         traffic.go_on(seconds=6)
         for server in pair:
             server.resume()
-        cluster.await_active(6)
+        cluster.await_spread(6)
         traffic.go_on()
     traffic.check()
 
@@ -160,11 +160,11 @@ def test_two_cut_off_servers_are_as_good_as_gone_and_come_back(cluster, bucket):
         pair = random.sample(cluster.servers, 2)
         for server in pair:
             server.proxy.cut()
-        cluster.await_active(4)
+        cluster.await_spread(4)
         traffic.go_on()
         for server in pair:
             server.proxy.heal()
-        cluster.await_active(6)
+        cluster.await_spread(6)
         traffic.go_on()
     traffic.check()
 
@@ -177,7 +177,7 @@ def test_a_network_that_swallows_everything_to_two_servers(cluster, bucket):
         traffic.go_on(seconds=6)
         for server in pair:
             server.proxy.heal()
-        cluster.await_active(6)
+        cluster.await_spread(6)
         traffic.go_on()
     traffic.check()
 
@@ -211,7 +211,7 @@ def test_a_server_that_restarts_in_order_is_missed_by_nobody(cluster, bucket):
             assert server.stop() == 0
             traffic.go_on(writes=3)
             server.start()
-            cluster.await_active(6)
+            cluster.await_spread(6)
     traffic.check()
 
 
@@ -228,5 +228,5 @@ def test_more_than_two_gone_is_a_clean_error_and_no_loss(cluster, bucket):
     for server in cluster.servers:
         if not server.alive:
             server.start()
-    cluster.await_active(6)
+    cluster.await_spread(6)
     library.read_all()

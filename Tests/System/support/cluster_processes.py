@@ -7,6 +7,8 @@ import subprocess
 import time
 import urllib.request
 
+import requests
+
 from .databases import Postgres, Redis
 from .process import Process, cpu_seconds
 from .server import ACCESS_KEY, PORT_NAMES, SECRET_KEY, Server, binary, free_ports
@@ -261,11 +263,14 @@ class Cluster:
         return self
 
     def active(self, gateway=None):
-        """The names of the servers that are written to."""
-        listed = (gateway or self.gateways[0]).admin("servers", "list", "--json")
+        """The servers that the gateway writes to now, by address: its circuit breakers are closed."""
+        gateway = gateway or self.gateways[0]
+        listed = gateway.admin("servers", "list", "--json")
+        samples = gateway.metrics()
         return {
             s["address"]: s for s in listed["servers"]
-            if s["state"] == "active" and s["health"] == "active"}
+            if s["state"] == "active" and s["health"] == "active"
+            and samples.get(f's3storage_circuit_breaker_closed{{server="{s["id"]}"}}') == 1}
 
     def await_active(self, count, timeout=60):
         """Waits until each gateway writes to `count` servers."""
@@ -274,6 +279,35 @@ class Cluster:
                 self.until(
                     lambda: len(self.active(gateway)) == count, timeout,
                     lambda: f"{gateway.title}: {self.active(gateway)} instead of {count}")
+
+    def await_spread(self, count, timeout=60):
+        """Waits until what any gateway writes now lands on `count` servers, six at most.
+
+        A server that was away and is active again may still be unreachable for a moment for the one
+        gateway or the other: what it wrote then would be spread less."""
+        self.await_active(count, timeout)
+        for gateway in self.gateways:
+            if gateway.alive:
+                self.until(
+                    lambda: len(self.probe(gateway)) == min(count, 6), timeout,
+                    lambda: f"{gateway.title} writes to {self.probe(gateway)}")
+
+    @staticmethod
+    def probe(gateway):
+        """The stores that hold what the gateway was given just now."""
+        files, token = gateway.url("http", "/files"), f"Bearer {ACCESS_KEY}:{SECRET_KEY}"
+
+        def call(method, url, **more):
+            return requests.request(
+                method, url, headers={"Authorization": token}, timeout=30, **more)
+
+        made = call("POST", files, files={"file": ("probe", b"p" * 50_000)})
+        if made.status_code != 201:
+            return set()
+        file = f"{files}/{made.json()['id']}"
+        chunks = call("GET", f"{file}/metadata").json()["chunks"]
+        assert call("DELETE", file).status_code == 204
+        return {c["server"] for c in chunks if c["status"] == "present"}
 
     @staticmethod
     def until(condition, timeout=30, state=lambda: "", step=0.1):

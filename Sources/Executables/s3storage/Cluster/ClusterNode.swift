@@ -74,7 +74,8 @@ struct ClusterNode: GatewayNode {
       work: work, recovery: recovery,
       rootKeys: try await Gateway.rootKeys(access, configuration),
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
-      cache: cache, enrolment: trust.enrolment, administration: work.cluster?.administration,
+      cache: cache, servers: servers, enrolment: trust.enrolment,
+      administration: work.cluster?.administration,
       log: log)
     return ClusterNode(
       gateway: gateway, installation: installation,

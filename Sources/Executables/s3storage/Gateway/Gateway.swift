@@ -1,6 +1,7 @@
 import Access
 import AdminAPI
 import Base
+import ChunkStore
 import Cluster
 import Metadata
 import ObjectEngine
@@ -25,6 +26,8 @@ struct Gateway: Sendable {
   let backups: (any BackupProviding)?
   /// The cache that gateways share; nil where there is none.
   var cache: (any FactCache)?
+  /// The storage servers that are called; nil where there are none.
+  var servers: GuardedStorageServers?
   /// Admits storage servers; nil where there are none.
   var enrolment: EnrolmentService?
   /// What operators do with storage servers; nil where there are none.

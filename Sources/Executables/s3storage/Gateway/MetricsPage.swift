@@ -1,4 +1,5 @@
 import Base
+import ChunkStore
 import Disk
 import HTTPServer
 import Metadata
@@ -11,6 +12,8 @@ struct MetricsPage: Sendable {
   let engine: ObjectEngine
   /// The cache that gateways share; nil where there is none.
   let cache: (any FactCache)?
+  /// The storage servers of a cluster; nil where there are none.
+  let servers: GuardedStorageServers?
 
   func handle(_ request: HTTPRequest) -> HTTPResponse {
     guard request.head.path.elementsEqual("/metrics".utf8), request.head.method == .get else {
@@ -39,8 +42,23 @@ struct MetricsPage: Sendable {
       page.counter(
         "s3storage_cache_failures_total", "Calls of the cache that failed.", statistics.failures)
     }
+    if let servers { add(servers.breakers, to: &page) }
     return HTTPResponse(
       status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
       body: .bytes(Array(page.text.utf8)))
+  }
+
+  private func add(_ breakers: [ServerID: CircuitBreaker], to page: inout MetricsText) {
+    let labelled = breakers.map { (labels: "server=\"\($0)\"", breaker: $1) }
+      .sorted { $0.labels < $1.labels }
+    page.gauges(
+      "s3storage_circuit_breaker_closed", "Whether this gateway calls the storage server freely.",
+      labelled.map { ($0.labels, $0.breaker.state == .closed ? 1 : 0) })
+    page.counters(
+      "s3storage_circuit_breaker_openings_total", "How often the server's circuit breaker opened.",
+      labelled.map { ($0.labels, $0.breaker.counts.openings) })
+    page.counters(
+      "s3storage_circuit_breaker_refusals_total", "Calls that the open circuit breaker refused.",
+      labelled.map { ($0.labels, $0.breaker.counts.refusals) })
   }
 }

@@ -15,6 +15,18 @@ struct MetricsText {
   /// A gauge for each set of labels, such as `store="…"`; the values are the installation's own.
   mutating func gauges(_ name: String, _ help: String, _ values: [(labels: String, value: Int)]) {
     head(name, help, "gauge")
+    add(name, values)
+  }
+
+  /// A counter for each set of labels.
+  mutating func counters(
+    _ name: String, _ help: String, _ values: [(labels: String, value: Int)]
+  ) {
+    head(name, help, "counter")
+    add(name, values)
+  }
+
+  private mutating func add(_ name: String, _ values: [(labels: String, value: Int)]) {
     for (labels, value) in values { text += "\(name){\(labels)} \(value)\n" }
   }
 
