@@ -7,8 +7,7 @@ import subprocess
 import time
 import urllib.request
 
-import requests
-
+from . import http as wire
 from .databases import Postgres, Redis
 from .process import Process, cpu_seconds
 from .server import ACCESS_KEY, PORT_NAMES, SECRET_KEY, Server, binary, free_ports
@@ -295,18 +294,21 @@ class Cluster:
     @staticmethod
     def probe(gateway):
         """The stores that hold what the gateway was given just now."""
-        files, token = gateway.url("http", "/files"), f"Bearer {ACCESS_KEY}:{SECRET_KEY}"
+        form = (b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"probe\"\r\n\r\n"
+                + b"p" * 50_000 + b"\r\n--edge--\r\n")
 
-        def call(method, url, **more):
-            return requests.request(
-                method, url, headers={"Authorization": token}, timeout=30, **more)
+        def call(method, path, headers=(), body=b""):
+            return wire.request(gateway.ports["http"], method, path, [
+                ("Host", gateway.host), ("Authorization", f"Bearer {ACCESS_KEY}:{SECRET_KEY}"),
+                *headers], body, 30)
 
-        made = call("POST", files, files={"file": ("probe", b"p" * 50_000)})
-        if made.status_code != 201:
+        made = call("POST", "/files", [
+            ("Content-Type", "multipart/form-data; boundary=edge")], form)
+        if made.status != 201:
             return set()
-        file = f"{files}/{made.json()['id']}"
-        chunks = call("GET", f"{file}/metadata").json()["chunks"]
-        assert call("DELETE", file).status_code == 204
+        file = f"/files/{json.loads(made.body)['id']}"
+        chunks = json.loads(call("GET", f"{file}/metadata").body)["chunks"]
+        assert call("DELETE", file).status == 204
         return {c["server"] for c in chunks if c["status"] == "present"}
 
     @staticmethod
