@@ -105,7 +105,7 @@ struct SpreadTests {
     let before = try await scene.extents()
     for extent in before { #expect(Set(extent.stores).count == 6 - away.count) }
     #expect(try await store.underSpread(after: nil, limit: 10).count == before.count)
-    #expect(try await store.counts().repairs == before.count)
+    #expect(try await store.counts().underSpread == before.count)
     await scene.comeBack()
     try await scene.finish()
     let after = try await scene.extents()
@@ -119,7 +119,7 @@ struct SpreadTests {
       }
     }
     #expect(try await store.underSpread(after: nil, limit: 10).isEmpty)
-    #expect(try await store.counts().repairs == 0)
+    #expect(try await store.counts().underSpread == 0)
     #expect(scene.worker.progress.itemsDone == before.count * away.count)
     try await scene.expectNoStrays()
     for first in 0..<6 {

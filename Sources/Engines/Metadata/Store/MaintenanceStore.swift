@@ -47,15 +47,17 @@ public struct MetadataCounts: Hashable, Sendable {
   public var uploads: Int64
   /// Extents waiting to be deleted.
   public var tombstones: Int64
-  /// Extents waiting for repair, or for stores over which to spread their chunks.
+  /// Extents with chunks that are to be made again.
   public var repairs: Int64
+  /// Extents that are whole and wait for stores over which to spread their chunks.
+  public var underSpread: Int64
   /// Plaintext bytes of current objects.
   public var bytes: Int64
 
   /// Makes counts of its fields.
   public init(
     objects: Int64, versions: Int64, extents: Int64, inlineObjects: Int64, uploads: Int64,
-    tombstones: Int64, repairs: Int64, bytes: Int64
+    tombstones: Int64, repairs: Int64, underSpread: Int64, bytes: Int64
   ) {
     self.objects = objects
     self.versions = versions
@@ -64,6 +66,7 @@ public struct MetadataCounts: Hashable, Sendable {
     self.uploads = uploads
     self.tombstones = tombstones
     self.repairs = repairs
+    self.underSpread = underSpread
     self.bytes = bytes
   }
 }
