@@ -2,7 +2,7 @@
 """`make bench`: what the server costs, beside the floors of this machine and a peer, in one run.
 
 BENCH_QUICK=1 runs a small version in less than a minute. BENCH_ONLY names groups, separated by
-commas: transfers, small, lists, complete, memory, growth, cluster, peer.
+commas: transfers, small, lists, complete, memory, growth, cluster, services, peer.
 """
 import datetime
 import json
@@ -20,6 +20,7 @@ import cluster
 import lists
 import memory
 import peer
+import services
 import transfers
 from measure import RELEASE, ROOT, Bench
 
@@ -133,6 +134,16 @@ def main():
             except Exception as error:
                 traceback.print_exc()
                 table.failures.append(f"cluster: {error}")
+        if not only or "services" in only:
+            sys.stderr.write(f"services, {time.monotonic() - begin:.0f} s\n")
+            for name, work in (
+                    ("SQL", lambda d: services.database(d, table)),
+                    ("chunk service", lambda d: services.chunk_service(d, scale, table))):
+                try:
+                    work(directory / "services")
+                except Exception as error:
+                    traceback.print_exc()
+                    table.failures.append(f"{name}: {error}")
         if not only or "peer" in only:
             sys.stderr.write(f"peer, {time.monotonic() - begin:.0f} s\n")
             peer.measure(scale, table, scale["runs"])
