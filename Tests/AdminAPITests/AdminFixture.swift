@@ -127,7 +127,7 @@ final class FakeProcess: InstallationDescribing, Scrubbing, WorkerReporting, Bac
     [
       WorkerStatus(
         name: "repair", state: "waiting", lastRun: Timestamp(seconds: 6), runs: 3, failures: 1,
-        lastError: "none")
+        lastError: "none", itemsDone: 5, detail: "one more")
     ]
   }
 

@@ -165,6 +165,8 @@ struct AdminServiceTests {
       #expect(ended?["clean"]?.bool == false)
       let workers = try await root.send("GET", "workers").json?["workers"]?.elements
       #expect(workers?.first?["name"]?.text == "repair")
+      #expect(workers?.first?["items_done"]?.integer == 5)
+      #expect(workers?.first?["detail"]?.text == "one more")
     }
   }
 

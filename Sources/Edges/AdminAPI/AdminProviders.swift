@@ -136,11 +136,15 @@ public struct WorkerStatus: Hashable, Sendable {
   public var failures: Int
   /// Why the last round failed; nil when it did not.
   public var lastError: String?
+  /// What it has done since the start of the process, such as chunks made again.
+  public var itemsDone: Int
+  /// What it is at, or what is in its way; may be empty.
+  public var detail: String
 
   /// Makes a status of its fields.
   public init(
     name: String, state: String, lastRun: Timestamp?, runs: Int, failures: Int,
-    lastError: String?
+    lastError: String?, itemsDone: Int, detail: String
   ) {
     self.name = name
     self.state = state
@@ -148,6 +152,8 @@ public struct WorkerStatus: Hashable, Sendable {
     self.runs = runs
     self.failures = failures
     self.lastError = lastError
+    self.itemsDone = itemsDone
+    self.detail = detail
   }
 }
 

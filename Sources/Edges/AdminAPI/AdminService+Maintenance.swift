@@ -56,6 +56,8 @@ extension AdminService {
               "runs": AdminResponse.number(worker.runs),
               "failures": AdminResponse.number(worker.failures),
               "last_error": JSONValue(worker.lastError),
+              "items_done": AdminResponse.number(worker.itemsDone),
+              "detail": .string(worker.detail),
             ]
           })
       ])

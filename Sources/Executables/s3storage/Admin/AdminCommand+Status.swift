@@ -13,12 +13,13 @@ extension AdminCommand {
     let answer = try line.client().call("GET", "workers")
     show(answer, line) {
       TextTable.make(
-        ["WORKER", "STATE", "RUNS", "FAILURES", "LAST RUN", "LAST ERROR"],
+        ["WORKER", "STATE", "RUNS", "FAILURES", "DONE", "LAST RUN", "LAST ERROR", "DETAIL"],
         (answer["workers"]?.elements ?? []).map { worker in
           [
             worker["name"]?.text ?? "", worker["state"]?.text ?? "", number(worker["runs"]),
-            number(worker["failures"]), worker["last_run_at"]?.text ?? "never",
-            worker["last_error"]?.text ?? "",
+            number(worker["failures"]), number(worker["items_done"]),
+            worker["last_run_at"]?.text ?? "never", worker["last_error"]?.text ?? "",
+            worker["detail"]?.text ?? "",
           ]
         })
     }

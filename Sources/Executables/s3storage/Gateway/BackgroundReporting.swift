@@ -10,7 +10,8 @@ struct BackgroundReporting: WorkerReporting, Scrubbing {
     work.supervisor.statuses.map { status in
       WorkerStatus(
         name: status.name, state: status.activity.rawValue, lastRun: status.lastRun,
-        runs: status.runs, failures: status.errors, lastError: status.lastError)
+        runs: status.runs, failures: status.errors, lastError: status.lastError,
+        itemsDone: status.progress.itemsDone, detail: status.progress.detail)
     }
   }
 
