@@ -18,9 +18,8 @@ public struct SystemPauseClock: PauseClock {
   /// Time since the machine started.
   public var now: Duration { .nanoseconds(Int64(clamping: MonotonicTime.nanoseconds)) }
 
-  /// Sleeps.
+  /// Waits for the timer of the process.
   public func pause(_ duration: Duration) async throws {
-    guard duration > .zero else { return try Task.checkCancellation() }
-    try await Task.sleep(for: duration)
+    try await PauseTimer.shared.pause(duration)
   }
 }
