@@ -12,8 +12,13 @@ final class SteppedClock: PauseClock {
 
   private let state = Mutex(State())
   private let jumps: Bool
+  private let longestJump: Duration
 
-  init(jumps: Bool = false) { self.jumps = jumps }
+  /// Pauses longer than `longestJump` are never jumped over.
+  init(jumps: Bool = false, upTo longestJump: Duration = .seconds(1 << 40)) {
+    self.jumps = jumps
+    self.longestJump = longestJump
+  }
 
   var now: Duration { state.withLock { $0.now } }
   var pauses: [Duration] { state.withLock { $0.pauses } }
@@ -31,6 +36,7 @@ final class SteppedClock: PauseClock {
 
   func pause(_ duration: Duration) async throws {
     try Task.checkCancellation()
+    let jumps = jumps && duration <= longestJump
     let number = state.withLock { state in
       state.pauses.append(duration)
       if jumps { state.now += duration }

@@ -27,6 +27,8 @@ final class BlockGathering {
     case block(Int, BlockOutcome)
     /// So much time has passed since reads began.
     case tick(Duration, isStall: Bool)
+    /// The time for all of it is up.
+    case limit
   }
 
   private typealias Group = ThrowingTaskGroup<Event, any Error>
@@ -46,6 +48,10 @@ final class BlockGathering {
   private var late: Set<Int> = []
   /// Chunks that gave nothing in this round.
   private var spent: Set<Int> = []
+  /// When the time for all of it is up.
+  private let end: Duration
+  private var isLimitArmed = false
+  private var isOver = false
 
   private var needed: Int { reader.geometry.scheme.data }
 
@@ -54,10 +60,12 @@ final class BlockGathering {
     self.request = request
     options = reader.options
     pace = reader.pace
+    end = reader.options.clock.now + reader.options.readLimit
   }
 
   /// Returns when the wanted blocks, or any k, are in their places and no read touches the buffer.
-  /// Throws `EngineError.unreadable` when fewer than k chunks give theirs, retries included.
+  /// Throws `EngineError.unreadable` when fewer than k chunks give theirs, retries included, or do
+  /// so within the read limit.
   func run() async throws {
     var round = 0
     while true {
@@ -66,15 +74,17 @@ final class BlockGathering {
       }
       if isDone { return }
       let again = reader.transientFailures.union(running.keys)
-      guard have.count + again.count >= needed,
-        let delay = options.retry.delay(
-          before: round, now: options.clock.now, random: reader.random)
+      let now = options.clock.now
+      guard !isOver, have.count + again.count >= needed,
+        let delay = options.retry.delay(before: round, now: now, random: reader.random),
+        now + delay < end
       else { throw EngineError.unreadable(available: have.count, needed: needed) }
       try await options.clock.pause(delay)
       reader.forgive(again)
       running = [:]
       late = []
       spent = []
+      isLimitArmed = false
       round += 1
     }
   }
@@ -97,24 +107,45 @@ final class BlockGathering {
       try Task.checkCancellation()
       switch event {
       case .block(let index, .read(let duration, let kind)):
-        end(index)
+        forget(index)
         have.insert(index)
         pace.note(duration, kind, of: reader.extent.stores[index])
       case .block(let index, .failed(let error, let isWhole)):
-        end(index)
+        forget(index)
         spent.insert(index)
         failures.append((index, error))
         reader.mark(index, error, isWhole: isWhole)
-        standIn(&group)
+        if !isOver { standIn(&group) }
       case .tick(let age, let isStall):
+        guard !isOver else { continue }
         hedge(age, isStall: isStall, in: &group)
-        if isStall, have.count + running.count < needed { return false }
+        guard isStall else { continue }
+        if have.count + running.count < needed { return false }
+        if candidates().isEmpty { armLimit(in: &group) }
+      case .limit:
+        // What has come by now still counts, so that the loop goes on until none runs.
+        isOver = true
+        group.cancelAll()
       }
     }
     return true
   }
 
-  private func end(_ index: Int) {
+  /// Waits for the reads that run no longer than until the end.
+  ///
+  /// Begun only when nothing is left to be asked, which the last reads' stall always finds: until
+  /// then there is something better to do than to give up.
+  private func armLimit(in group: inout Group) {
+    guard !isLimitArmed else { return }
+    isLimitArmed = true
+    let (clock, rest) = (options.clock, end - options.clock.now)
+    group.addTask {
+      try? await clock.pause(rest)
+      return .limit
+    }
+  }
+
+  private func forget(_ index: Int) {
     running[index] = nil
     late.remove(index)
   }
@@ -161,11 +192,10 @@ final class BlockGathering {
     guard !slow.isEmpty else { return }
     // Where all are slow, those there are must do: whichever k come first.
     let others = candidates().prefix(max(0, needed - promising + slow.count))
-    guard !others.isEmpty else { return }
     if isStall {
       pace.begin(reads: others.count)
     } else {
-      guard pace.takeHedges(others.count) else { return }
+      guard !others.isEmpty, pace.takeHedges(others.count) else { return }
     }
     late.formUnion(slow.keys)
     for index in slow.keys { reader.suspect(index) }

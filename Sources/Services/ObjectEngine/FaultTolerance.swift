@@ -14,6 +14,8 @@ public struct FaultTolerance: Sendable {
   public var hedgeBurst: Int
   /// A read that takes longer counts as failed where others can stand in for it: 2 s.
   public var readStall: Duration
+  /// A stripe that too few chunks have given by then, retries included, cannot be read: 30 s.
+  public var readLimit: Duration
   /// How long a store that was given up in a read is read last: 10 s.
   public var suspicion: Duration
   /// A chunk is given up when it makes no progress for so long while k others did: 10 s.
@@ -28,8 +30,9 @@ public struct FaultTolerance: Sendable {
   /// Makes a configuration; every argument has the design's default.
   public init(
     hedgeFactor: Double = 3, hedgeFloor: Duration = .milliseconds(50), hedgeShare: Double = 0.05,
-    hedgeBurst: Int = 8, readStall: Duration = .seconds(2), suspicion: Duration = .seconds(10),
-    writeStall: Duration = .seconds(10), writeLimit: Duration = .seconds(30),
+    hedgeBurst: Int = 8, readStall: Duration = .seconds(2), readLimit: Duration = .seconds(30),
+    suspicion: Duration = .seconds(10), writeStall: Duration = .seconds(10),
+    writeLimit: Duration = .seconds(30),
     retry: RetryPolicy = RetryPolicy(), clock: any PauseClock = SystemPauseClock()
   ) {
     self.hedgeFactor = hedgeFactor
@@ -37,6 +40,7 @@ public struct FaultTolerance: Sendable {
     self.hedgeShare = hedgeShare
     self.hedgeBurst = hedgeBurst
     self.readStall = readStall
+    self.readLimit = readLimit
     self.suspicion = suspicion
     self.writeStall = writeStall
     self.writeLimit = writeLimit
