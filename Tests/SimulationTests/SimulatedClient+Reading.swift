@@ -74,7 +74,8 @@ extension SimulatedClient {
     var isRight = true
     let isSlow = world.pick(4) == 0
     // Some take longer than the delay of deletion.
-    let longest = isSlow && !whole && world.chance(40) ? 150_000 : 5000
+    let isLong = world.plan.mutant == .noDeletionDelay || world.chance(40)
+    let longest = isSlow && !whole && isLong ? 150_000 : 5000
     try await read.stream { buffer, piece in
       isRight = isRight && Self.isSame(buffer, piece, wanted, position)
       position += piece.count

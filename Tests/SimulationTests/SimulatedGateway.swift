@@ -19,6 +19,8 @@ final class SimulatedGateway: @unchecked Sendable {
   let engine: ObjectEngine
   let work: BackgroundWork
   let wallClock: SimulatedWallClock
+  /// It is about to be stopped, or is.
+  var isHarmed = false
   /// By server.
   let linkFaults: [LinkFaults]
   /// What look-ups gave, for the broken double that trusts it.

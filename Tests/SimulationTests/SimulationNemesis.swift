@@ -144,7 +144,7 @@ final class SimulationNemesis: @unchecked Sendable {
 
   private func harmGateway() async {
     let slot = world.pick(2)
-    guard let gateway = world.gateways[slot] else { return }
+    guard let gateway = world.gateways[slot], !gateway.isHarmed else { return }
     switch world.pick(6) {
     case 0:
       gateway.wallClock.setOffset(milliseconds: Int64(world.pick(60_000)) - 30_000)
@@ -172,15 +172,19 @@ final class SimulationNemesis: @unchecked Sendable {
   private func stop(_ gateway: SimulatedGateway) {
     let slot = gateway.slot
     let isReplaced = world.pick(2) == 0
-    world.gateways[slot] = nil
-    gateway.process.setStopped(true)
+    gateway.isHarmed = true
+    // Most often in the middle of a commit, which comes through when it wakes up.
+    gateway.process.stop(atWrite: 1 + world.pick(4))
     soon("gateway \(slot) stops, replaced \(isReplaced)") { [world] in
-      await world.sleep(.seconds(35))
+      gateway.process.setStopped(true)
+      world.gateways[slot] = nil
+      await world.sleep(.seconds(45))
       if isReplaced { await world.startGateway(slot) }
       await world.sleep(.milliseconds(world.pick(8000)))
       world.note("stopped gateway \(slot) goes on")
       gateway.process.setStopped(false)
       if !isReplaced {
+        gateway.isHarmed = false
         world.gateways[slot] = gateway
         return
       }
