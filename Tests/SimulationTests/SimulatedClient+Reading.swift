@@ -73,11 +73,13 @@ extension SimulatedClient {
     var position = range.lowerBound
     var isRight = true
     let isSlow = world.pick(4) == 0
+    // Some take longer than the delay of deletion.
+    let isLong = world.plan.mutant == .noDeletionDelay || world.chance(40)
+    let longest = isSlow && !whole && isLong ? 150_000 : 5000
     try await read.stream { buffer, piece in
       isRight = isRight && Self.isSame(buffer, piece, wanted, position)
       position += piece.count
       if isSlow {
-        let longest = world.plan.isStrict ? 150_000 : 5000
         try await world.clock.sleep(for: .milliseconds(world.pick(longest)))
       }
     }

@@ -25,7 +25,7 @@ final class SimulatedClient: @unchecked Sendable {
 
   func run() async {
     for _ in 0..<world.plan.operations {
-      await world.sleep(.milliseconds(world.pick(4000)))
+      await world.sleep(.milliseconds(world.pick(world.plan.pause)))
       await step()
     }
   }

@@ -22,6 +22,10 @@ final class SimulatedDatabase: @unchecked Sendable {
     var repeats = 0
     /// Takes every writer for a live one; only a broken double does.
     var ignoresFences = false
+    /// Takes every lease for the one that lasts; only a broken double does.
+    var ignoresLeases = false
+    /// Says that no writer lives, so that no read of another gateway counts; only a broken double.
+    var hidesWriters = false
     /// Acknowledges now and then what it did not commit; only a broken double does.
     var forgets = 0
   }
@@ -31,6 +35,8 @@ final class SimulatedDatabase: @unchecked Sendable {
   let clock: SimulatedClock
   let wallClock: SimulatedWallClock
   var faults = Faults()
+  /// Commits that must not have been.
+  var violations: [String] = []
   /// Errors of SQL itself, which no fault explains.
   var sqlErrors: [String] = []
   private let random: SeededRandom
@@ -62,13 +68,16 @@ final class SimulatedDatabase: @unchecked Sendable {
   }
 
   /// Runs a transaction; what it throws has changed nothing.
-  func transact<T>(_ body: (any SQLSession) async throws -> T, keeps: Bool) async throws -> T {
+  func transact<T>(
+    _ body: (any SQLSession) async throws -> T, keeps: Bool, isObserver: Bool = false
+  ) async throws -> T {
     try connection.execute("BEGIN IMMEDIATE")
     let before = scheduler.steps
     do {
-      let session = SimulatedSession(self, isReading: false)
+      let session = SimulatedSession(self, isReading: false, isObserver: isObserver)
       let result = try await body(session)
       try await session.memo.flush(to: session)
+      if keeps { try session.checkFences() }
       precondition(scheduler.steps == before, "a transaction waited for something")
       try connection.execute(keeps ? "COMMIT" : "ROLLBACK")
       return result
@@ -81,7 +90,7 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   /// Looks at the database as nobody in the simulation can: at once and whatever is wrong.
   func peek<T>(_ body: (any SQLSession) async throws -> T) async throws -> T {
-    try await transact(body, keeps: true)
+    try await transact(body, keeps: true, isObserver: true)
   }
 
   func metadataError(_ error: any Error) -> MetadataError {
@@ -94,14 +103,19 @@ final class SimulatedDatabase: @unchecked Sendable {
 /// Statements on the shared connection.
 final class SimulatedSession: SQLSession {
   let memo = TransactionMemo()
-  private let database: SimulatedDatabase
+  let database: SimulatedDatabase
   private let isReading: Bool
+  /// Sees what is so, whatever is wrong, and is nobody's work.
+  let isObserver: Bool
   private var hasSnapshot = false
   private var count = 0
+  /// The epochs of the extents and versions that the transaction made.
+  var made: Set<UInt64> = []
 
-  init(_ database: SimulatedDatabase, isReading: Bool) {
+  init(_ database: SimulatedDatabase, isReading: Bool, isObserver: Bool = false) {
     self.database = database
     self.isReading = isReading
+    self.isObserver = isObserver
   }
 
   func now() async throws -> Timestamp { database.wallClock.now }
@@ -116,9 +130,7 @@ final class SimulatedSession: SQLSession {
     try bind(values, to: compiled)
     let columnCount = compiled.columnCount
     var rows = SQLRows(columnCount: columnCount)
-    if database.faults.ignoresFences, statement.text.hasPrefix("SELECT state FROM writers") {
-      return SQLRows(columnCount: 1, values: [.int(0)])
-    }
+    if let answer = brokenAnswer(statement) { return answer }
     while try compiled.step() {
       for column in 0..<columnCount { rows.values.append(Self.value(compiled, column)) }
     }
@@ -129,13 +141,14 @@ final class SimulatedSession: SQLSession {
     let compiled = try database.prepared(statement)
     defer { compiled.reset() }
     try bind(values, to: compiled)
+    noteMade(statement, values)
     while try compiled.step() {}
     return database.connection.changes
   }
 
   func define(_ text: String) async throws { try database.connection.execute(text) }
 
-  private static func value(_ statement: Statement, _ column: Int) -> SQLValue {
+  static func value(_ statement: Statement, _ column: Int) -> SQLValue {
     switch statement.kind(at: column) {
     case .integer: .int(statement.integer(at: column))
     case .text: .text(statement.text(at: column))
@@ -144,7 +157,7 @@ final class SimulatedSession: SQLSession {
     }
   }
 
-  private func bind(_ values: [SQLValue], to statement: Statement) throws {
+  func bind(_ values: [SQLValue], to statement: Statement) throws {
     for (index, value) in values.enumerated() {
       switch value {
       case .null: try statement.bindNull(at: index + 1)

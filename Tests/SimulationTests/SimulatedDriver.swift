@@ -38,6 +38,7 @@ final class SimulatedDriver: SQLDriver {
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     await database.travel()
+    process.noteWrite()
     await process.pass(database.clock)
     try requireReach()
     let faults = database.faults
@@ -83,6 +84,19 @@ final class SimulatedProcess: Sendable {
 
   /// Stops the process, or lets it go on, as SIGSTOP and SIGCONT do.
   func setStopped(_ isStopped: Bool) { stopped.store(isStopped, ordering: .relaxed) }
+
+  private let writesToStop = Atomic(0)
+
+  /// Stops the process when it is about to write to the database for the `count`th time from now.
+  func stop(atWrite count: Int) { writesToStop.store(count, ordering: .relaxed) }
+
+  /// The process is about to write to the database.
+  func noteWrite() {
+    let left = writesToStop.load(ordering: .relaxed)
+    guard left > 0 else { return }
+    writesToStop.store(left - 1, ordering: .relaxed)
+    if left == 1 { setStopped(true) }
+  }
 
   /// Waits while the process is stopped.
   func pass(_ clock: SimulatedClock) async {

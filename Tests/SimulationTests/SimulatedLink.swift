@@ -25,6 +25,7 @@ final class SimulatedLink: ChunkStore {
   let server: SimulatedServer
   let faults: LinkFaults
   private let process: SimulatedProcess
+  private let closed = Atomic(false)
   let world: SimulationWorld
 
   init(
@@ -72,7 +73,11 @@ final class SimulatedLink: ChunkStore {
 
   private func requireAlive() throws(ChunkStoreError) {
     if process.isDead { throw .offline("the process is dead") }
+    if closed.load(ordering: .relaxed) { throw .offline("the connection is closed") }
   }
+
+  /// No call passes any more.
+  func close() { closed.store(true, ordering: .relaxed) }
 
   /// Has a broken double acknowledge what failed.
   func orLie(
@@ -88,6 +93,7 @@ final class SimulatedLink: ChunkStore {
   func putSmall(
     _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
   ) async throws(ChunkStoreError) {
+    await SimulationMutation.deleteEarly(header.id, world)
     try await orLie { () throws(ChunkStoreError) in
       try await call { life throws(ChunkStoreError) in
         try await life.store.putSmall(header, data: data, range: range, trailer: trailer)
@@ -97,7 +103,8 @@ final class SimulatedLink: ChunkStore {
   }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
-    try await call { life throws(ChunkStoreError) in
+    await SimulationMutation.deleteEarly(header.id, world)
+    return try await call { life throws(ChunkStoreError) in
       SimulatedWriter(
         header.id, try await life.store.beginChunk(header), link: self, life: life)
     }

@@ -21,9 +21,13 @@ final class SimulatedServer: @unchecked Sendable {
   static let directory = "/store"
 
   let id: StoreID
+  let serverID: ServerID
+  let address: String
   let cluster: ClusterID
   private(set) var disk: LossyFileSystem
   private(set) var life: Life?
+  /// It never comes back.
+  var isGone = false
   /// Answers take so much longer.
   var slowness: Duration = .zero
   private let clock: SimulatedClock
@@ -32,6 +36,8 @@ final class SimulatedServer: @unchecked Sendable {
     id: StoreID, cluster: ClusterID, clock: SimulatedClock, ignoredSyncs: Set<DiskPath.Kind> = []
   ) throws {
     self.id = id
+    serverID = ServerID(high: 0x5e, low: id.low)
+    address = "server-\(id.low):1"
     self.cluster = cluster
     self.clock = clock
     disk = LossyFileSystem(capacity: Self.capacity, ignoresSync: { ignoredSyncs.contains($0.kind) })
@@ -42,7 +48,7 @@ final class SimulatedServer: @unchecked Sendable {
 
   /// Opens the store; it stays down when that fails.
   func start() {
-    guard life == nil else { return }
+    guard life == nil, !isGone else { return }
     var options = LocalChunkStoreOptions()
     options.reserveFraction = 0
     options.reserveBytes = 1 << 20

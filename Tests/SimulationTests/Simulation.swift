@@ -14,7 +14,6 @@ struct Simulation: Sendable {
     var steps: UInt64
     var seconds: Int64
     var story: String
-    var leftCopies: Int
   }
 
   let plan: SimulationPlan
@@ -24,7 +23,7 @@ struct Simulation: Sendable {
   /// Runs on the calling thread.
   func run() throws -> Report {
     let world = try SimulationWorld(plan)
-    let outcome = world.scheduler.run(on: world.pool) { await Self.live(world) }
+    let outcome = world.scheduler.run(on: world.pool, limit: 1_000_000) { await Self.live(world) }
     switch outcome {
     case .finished: break
     case .stuck: world.violation("something waits for what never comes")
@@ -34,12 +33,12 @@ struct Simulation: Sendable {
     if world.scheduler.strays > 0 {
       world.violation("\(world.scheduler.strays) jobs came from outside the simulation")
     }
+    for text in world.database.violations { world.violation(text) }
     for error in world.database.sqlErrors { world.violation("SQL: \(error)") }
     return Report(
       violations: world.violations, trace: world.scheduler.trace, steps: world.scheduler.steps,
       seconds: world.scheduler.nanoseconds / 1_000_000_000,
-      story: world.story(world.plan.isVerbose ? .max : 60),
-      leftCopies: world.leftCopies)
+      story: world.story(world.plan.isVerbose ? .max : 60))
   }
 
   private static func live(_ world: SimulationWorld) async {
@@ -47,6 +46,9 @@ struct Simulation: Sendable {
       try await Migrations.apply(to: ObservingDriver(world.database))
       let bucket = try await world.observer.createBucket(
         name: "bucket", tenant: 1, owner: SimulationWorld.owner, purpose: .s3)
+      for server in world.servers.prefix(SimulationWorld.serverCount) {
+        try await world.observer.register(SimulationWorld.registration(server))
+      }
       for slot in world.gateways.indices { await world.startGateway(slot) }
       let mutation = SimulationMutation(world)
       mutation.begin()

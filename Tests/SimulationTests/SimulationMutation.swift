@@ -24,11 +24,23 @@ final class SimulationMutation: @unchecked Sendable {
       }
     case .forgottenCommits: world.database.faults.forgets = 30
     case .unfencedCommits: world.database.faults.ignoresFences = true
+    case .unfencedLeader: world.database.faults.ignoresLeases = true
+    case .noDeletionDelay: world.database.faults.hidesWriters = true
     case .leakedBuffer: leak = world.gateways[1]?.engine.buffers.tryAcquire(5000)
-    case .ignoredSyncs, .ignoredDirectorySyncs, .noDeletionDelay, .sweptLiveEpoch, .staleLookUps,
-      nil:
+    case .ignoredSyncs, .ignoredDirectorySyncs, .sweptLiveEpoch, .staleLookUps, .earlyDrain, nil:
       break
     }
+  }
+
+  /// A chunk is about to be written: where a drain has it moved, its former copy goes first.
+  static func deleteEarly(_ id: ChunkID, _ world: SimulationWorld) async {
+    guard world.plan.mutant == .earlyDrain, WorkLease.current != nil,
+      let extent = try? await world.extent(id.extent),
+      extent.stores.indices.contains(Int(id.index))
+    else { return }
+    let former = extent.stores[Int(id.index)]
+    guard world.leaving.contains(former) else { return }
+    try? await world.server(former)?.life?.store.delete([id])
   }
 
   func run() async {

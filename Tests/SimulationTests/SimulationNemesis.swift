@@ -7,7 +7,7 @@ import TestSupport
 
 /// Does the harm of a run, and ends it after a while. Confined to the thread of the simulation.
 final class SimulationNemesis: @unchecked Sendable {
-  private let world: SimulationWorld
+  let world: SimulationWorld
   private(set) var isOver = false
 
   init(_ world: SimulationWorld) { self.world = world }
@@ -27,7 +27,7 @@ final class SimulationNemesis: @unchecked Sendable {
   private func strike() async {
     let weather =
       world.plan.weather == .storm
-      ? SimulationPlan.Weather.allCases[1 + world.pick(5)] : world.plan.weather
+      ? SimulationPlan.Weather.allCases[1 + world.pick(6)] : world.plan.weather
     switch weather {
     case .calm, .storm: break
     case .network: disturbNetwork()
@@ -35,11 +35,12 @@ final class SimulationNemesis: @unchecked Sendable {
     case .disks: await harmDisk()
     case .gateways: await harmGateway()
     case .database: harmDatabase()
+    case .members: await changeMembers()
     }
   }
 
   /// Does something now and takes it back later.
-  private func soon(_ text: String, _ undo: @escaping @Sendable () async -> Void) {
+  func soon(_ text: String, _ undo: @escaping @Sendable () async -> Void) {
     world.note("harm: \(text)")
     world.later { [world] in
       world.note("over: \(text)")
@@ -128,6 +129,7 @@ final class SimulationNemesis: @unchecked Sendable {
       return
     }
     let id = ChunkID(extent: extent.id, index: UInt8(index))
+    guard !world.leaving.contains(server.id) else { return }
     guard let reader = try? await store.openChunk(id) else { return }
     defer { reader.close() }
     let buffer = AlignedBuffer(count: 64 << 10)
@@ -142,36 +144,50 @@ final class SimulationNemesis: @unchecked Sendable {
 
   private func harmGateway() async {
     let slot = world.pick(2)
-    guard let gateway = world.gateways[slot] else { return }
-    if world.pick(4) == 0 {
+    guard let gateway = world.gateways[slot], !gateway.isHarmed else { return }
+    switch world.pick(6) {
+    case 0:
       gateway.wallClock.setOffset(milliseconds: Int64(world.pick(60_000)) - 30_000)
-      return world.note("harm: the clock of gateway \(slot) jumps")
-    }
-    if world.pick(3) == 0 { return stop(gateway) }
-    world.gateways[slot] = nil
-    gateway.crash()
-    soon("gateway \(slot) dies") { [world] in
-      await gateway.end()
-      // Its lease has run out before another takes its place.
-      await world.sleep(.seconds(30))
-      await world.fence(gateway.epoch)
-      await world.startGateway(slot)
+      world.note("harm: the clock of gateway \(slot) jumps")
+    case 1, 2: stop(gateway)
+    case 3:
+      world.gateways[slot] = nil
+      soon("gateway \(slot) restarts in order") { [world] in
+        await gateway.end()
+        gateway.crash()
+        await world.startGateway(slot)
+      }
+    default:
+      world.gateways[slot] = nil
+      gateway.crash()
+      soon("gateway \(slot) dies") { [world] in
+        await gateway.end()
+        await world.startGateway(slot)
+      }
     }
   }
 
-  /// Stops a gateway for longer than its lease lasts; another is in its place when it wakes up.
+  /// Stops a gateway for longer than its leases last. It goes on when it wakes up, or finds another
+  /// in its place.
   private func stop(_ gateway: SimulatedGateway) {
     let slot = gateway.slot
-    world.gateways[slot] = nil
-    gateway.process.setStopped(true)
-    world.stoppedEpochs.insert(gateway.epoch)
-    soon("gateway \(slot) stops") { [world] in
-      await world.sleep(.seconds(31))
-      await world.fence(gateway.epoch)
-      await world.startGateway(slot)
+    let isReplaced = world.pick(2) == 0
+    gateway.isHarmed = true
+    // Most often in the middle of a commit, which comes through when it wakes up.
+    gateway.process.stop(atWrite: 1 + world.pick(4))
+    soon("gateway \(slot) stops, replaced \(isReplaced)") { [world] in
+      gateway.process.setStopped(true)
+      world.gateways[slot] = nil
+      await world.sleep(.seconds(45))
+      if isReplaced { await world.startGateway(slot) }
       await world.sleep(.milliseconds(world.pick(8000)))
       world.note("stopped gateway \(slot) goes on")
       gateway.process.setStopped(false)
+      if !isReplaced {
+        gateway.isHarmed = false
+        world.gateways[slot] = gateway
+        return
+      }
       await world.sleep(.seconds(15))
       gateway.crash()
       await gateway.end()
@@ -199,15 +215,6 @@ final class SimulationNemesis: @unchecked Sendable {
 }
 
 extension SimulationWorld {
-  private static let fence = SQLStatement("UPDATE writers SET state = 1 WHERE epoch = $1")
-
-  /// What whoever finds a writer's lease run out does.
-  func fence(_ epoch: UInt64) async {
-    _ = try? await database.peek { session in
-      try await session.run(Self.fence, [.int(Int64(epoch))])
-    }
-  }
-
   /// Starts a gateway in the place of one that is gone.
   func startGateway(_ slot: Int) async {
     while true {

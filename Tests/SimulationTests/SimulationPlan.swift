@@ -12,10 +12,12 @@ struct SimulationPlan: Sendable {
     case crashes
     /// Disks fill up, fail and rot.
     case disks
-    /// Gateways die.
+    /// Gateways die, are stopped for longer than their leases last, and restart.
     case gateways
     /// The database fails, is away, or leaves outcomes unknown.
     case database
+    /// Storage servers join, are emptied, weigh otherwise, are lost and return.
+    case members
     /// All of it.
     case storm
   }
@@ -36,6 +38,10 @@ struct SimulationPlan: Sendable {
     case forgottenCommits
     /// Nobody asks whether a writer that commits was fenced.
     case unfencedCommits
+    /// Nobody asks whether the lease of background work was taken over.
+    case unfencedLeader
+    /// A chunk that leaves a server is deleted there before it is durable elsewhere.
+    case earlyDrain
     /// A gateway answers look-ups from a cache that nothing invalidates.
     case staleLookUps
     /// A buffer is not given back.
@@ -48,8 +54,8 @@ struct SimulationPlan: Sendable {
   var clients = 4
   var operations = 12
   var keys = 4
-  /// Takes copies that a repair has left behind for a violation.
-  var isStrict = false
+  /// The longest pause of a client between two operations, in milliseconds.
+  var pause: Int { weather == .members ? 12_000 : 4000 }
   /// Notes what happens to each chunk as well.
   var isVerbose = false
 

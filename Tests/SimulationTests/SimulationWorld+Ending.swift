@@ -9,7 +9,7 @@ extension SimulationWorld {
   /// Ends all harm. All gateways start anew, so that what they left behind is found.
   func heal() async {
     await waitForLater()
-    for server in servers {
+    for server in servers where !server.isGone {
       server.disk.heal()
       server.crash(power: plan.weather == .calm ? nil : SeededRandom(seed: random.next()))
       server.start()
@@ -20,7 +20,6 @@ extension SimulationWorld {
       gateways[slot] = nil
       gateway.crash()
       await gateway.end()
-      await fence(gateway.epoch)
     }
     // No client waits any more, so that none of the dead holds anything.
     for gateway in lives { checkBuffers(gateway) }
@@ -37,40 +36,82 @@ extension SimulationWorld {
     }
   }
 
-  /// Lets the background workers do their work until there is no more.
+  /// Lets the background workers do their work until there is no more, for a day and beyond.
   func settle() async {
     await settleOnce()
-    guard let gateway = gateways[0] else { return violation("no gateway") }
-    gateway.scrub.request()
-    for _ in 0..<200 where gateway.scrub.report.state == .running { await sleep(.seconds(10)) }
-    let report = gateway.scrub.report
+    guard let gateway = gateways[0], let other = gateways[1] else { return violation("no gateway") }
+    let leader = gateway.work.cluster?.leadership.lease == nil ? other : gateway
+    let scrub = leader.work.scrub
+    scrub.request()
+    for _ in 0..<200 where scrub.report.state == .running { await sleep(.seconds(10)) }
+    let report = scrub.report
     if report.unreadableExtents > 0 || report.corruptInlineObjects > 0 {
       violation("a scrub finds extents beyond repair: \(report)")
     }
+    // All stores are compared with the metadata meanwhile, and reads of what is deleted end.
+    await sleep(Self.day + .seconds(180))
     await settleOnce()
     note("settled")
   }
 
   private func settleOnce() async {
-    for _ in 0..<240 {
+    for _ in 0..<60 {
       await sleep(.seconds(30))
+      await removeMembers()
       if await isQuiet() { return }
     }
     violation("background work does not come to an end: \(await restOfWork())")
   }
 
-  private func isQuiet() async -> Bool {
-    guard let counts = try? await observer.counts() else { return false }
-    let unswept = (try? await observer.unsweptEpochs()) ?? []
-    return counts.tombstones == 0 && counts.repairs == 0 && counts.uploads == 0 && unswept.isEmpty
+  /// What operators do: servers that are drained leave, and so do those that never come back.
+  private func removeMembers() async {
+    guard let administration = gateways[0]?.administration else { return }
+    for status in (try? await administration.servers()) ?? [] {
+      guard let server = servers.first(where: { $0.serverID == status.record.id }) else { continue }
+      if status.isDrained {
+        note("server \(server.id.low) is drained and leaves")
+        await checkEmpty(server)
+        try? await administration.remove(status.record.id, force: false)
+      } else if status.health == .lost, server.isGone {
+        note("server \(server.id.low) is gone for good")
+        try? await administration.remove(status.record.id, force: true)
+      }
+    }
   }
 
+  private func checkEmpty(_ server: SimulatedServer) async {
+    guard let store = server.life?.store else { return }
+    let chunks = (try? await store.list(from: nil, limit: 10))?.chunks ?? []
+    if !chunks.isEmpty { violation("server \(server.id.low) is drained and has \(chunks)") }
+  }
+
+  private func isQuiet() async -> Bool { await restOfWork().isEmpty }
+
+  /// What is still to be done, in words.
   private func restOfWork() async -> String {
-    let counts = try? await observer.counts()
-    let epochs = (try? await observer.unsweptEpochs()) ?? []
-    let repairs = (try? await observer.repairs(limit: 3)) ?? []
-    return "\(String(describing: counts)) epochs \(epochs) "
-      + repairs.map { "\($0.chunks) \($0.reason)" }.joined(separator: "; ")
+    var rest: [String] = []
+    do {
+      let counts = try await observer.counts()
+      if counts.tombstones > 0 || counts.uploads > 0 || counts.repairs > 0 {
+        rest.append("\(counts)")
+        rest += try await observer.repairs(limit: 3).map { "\($0.chunks) \($0.reason)" }
+      }
+      let unswept = try await observer.unsweptEpochs()
+      if !unswept.isEmpty { rest.append("unswept \(unswept)") }
+      let live = try await observer.liveWriters().map(\.epoch)
+      if live != gateways.compactMap({ $0?.epoch }).sorted() { rest.append("writers \(live)") }
+      let members = try await observer.members()
+      rest += members.servers.filter { $0.state == .draining }.map { "\($0.address) drains" }
+      rest += members.stores.filter { $0.state == .lost }.map { "store \($0.id.low) is lost" }
+      if let status = try await gateways[0]?.administration.rebalance(),
+        !status.isBalanced || status.queuedRing < status.ringVersion
+      {
+        rest.append("\(status)")
+      }
+    } catch {
+      rest.append("\(error)")
+    }
+    return rest.joined(separator: "; ")
   }
 
   /// Compares what clients were told and what the metadata says with what is there.
@@ -114,14 +155,7 @@ extension SimulationWorld {
         position = page.next
       } while position != nil
       for id in found.subtracting(wanted[server.id] ?? []).sorted() {
-        // Repair and spreading forget former copies when they end before they could delete them;
-        // nothing looks for what a fenced process stores when it wakes up after its sweep.
-        let hasMoved = !homes[id, default: []].subtracting([server.id]).isEmpty
-        if hasMoved || stoppedEpochs.contains(id.extent.epoch), !plan.isStrict {
-          leftCopies += 1
-        } else {
-          violation("store \(server.id.low) has chunk \(id), which nothing names")
-        }
+        violation("store \(server.id.low) has chunk \(id), which nothing names")
       }
     }
   }

@@ -9,7 +9,10 @@ import TestSupport
 
 /// Everything that one run shares. Confined to the thread of the simulation.
 final class SimulationWorld: @unchecked Sendable {
+  /// Those that are there from the beginning; one more may join.
   static let serverCount = 7
+  /// In what time all stores are compared with the metadata: the day of these gateways.
+  static let day: Duration = .seconds(300)
   static let scheme = ErasureScheme.standard
   static let owner = UserID(1)
 
@@ -32,12 +35,8 @@ final class SimulationWorld: @unchecked Sendable {
   let history = SimulationHistory()
   /// Chunks that were damaged where they lie.
   var rotten: [ChunkID: Set<StoreID>] = [:]
-  /// The stores that took each chunk, or were told to delete it.
-  var homes: [ChunkID: Set<StoreID>] = [:]
-  /// Writers that were stopped and went on after they were fenced.
-  var stoppedEpochs: Set<UInt64> = []
-  /// Copies of chunks that lie elsewhere by now, and that nothing would delete any more.
-  var leftCopies = 0
+  /// Servers that are being drained, or are away for long.
+  var leaving: Set<StoreID> = []
   /// What must not be.
   private(set) var violations: [String] = []
   private var log: [String] = []
@@ -54,7 +53,7 @@ final class SimulationWorld: @unchecked Sendable {
     cluster = ClusterID(high: 7, low: random.next())
     keys = KeyRing(cluster: cluster, random: random.bytes)
     if plan.seed / 7 % 2 == 1 { cache = SimulatedCache(self) }
-    for number in 1...Self.serverCount {
+    for number in 1...Self.serverCount + 1 {
       servers.append(
         try SimulatedServer(
           id: StoreID(high: 0x53, low: UInt64(number)), cluster: cluster, clock: clock,
@@ -100,7 +99,6 @@ final class SimulationWorld: @unchecked Sendable {
 
   /// A store has taken a chunk.
   func noteStored(_ id: ChunkID, at store: StoreID) {
-    homes[id, default: []].insert(store)
     rotten[id]?.remove(store)
     scheduler.note(id.extent.low ^ UInt64(id.index) << 8 ^ store.low)
     trace("chunk \(id) is stored at \(store.low)")
@@ -122,7 +120,6 @@ final class SimulationWorld: @unchecked Sendable {
   /// A chunk that the metadata names where it lies is never deleted.
   func checkDelete(_ ids: [ChunkID], at server: SimulatedServer) async {
     for id in ids {
-      homes[id, default: []].insert(server.id)
       scheduler.note(~id.extent.low ^ UInt64(id.index) << 8 ^ server.id.low)
       guard let extent = try? await extent(id.extent) else { continue }
       if extent.stores.indices.contains(Int(id.index)), extent.stores[Int(id.index)] == server.id {
@@ -160,11 +157,12 @@ final class SimulationWorld: @unchecked Sendable {
     try await observer.extents(after: nil, limit: 10_000)
   }
 
-  /// The same in every run: making one takes long in a debug build.
-  static let ring = PlacementRing(
-    nodes: (1...serverCount).map {
-      PlacementNode(id: StoreID(high: 0x53, low: UInt64($0)), server: "server-\($0)")
-    }, width: scheme.total)
+  /// What a server says of itself. Light stores make light rings, which are soon made.
+  static func registration(_ server: SimulatedServer) -> StorageServerRegistration {
+    StorageServerRegistration(
+      id: server.serverID, address: server.address, zone: "", version: "1",
+      stores: [(server.id, 5)])
+  }
 
   func server(_ id: StoreID) -> SimulatedServer? { servers.first { $0.id == id } }
 

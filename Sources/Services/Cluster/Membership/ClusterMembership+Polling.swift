@@ -47,7 +47,8 @@ extension ClusterMembership {
     let limit = configuration.heartbeatInterval
     let sleeping = sleeping
     return await withTaskGroup(of: (ServerID, Answer).self) { group in
-      for (id, connection) in connections {
+      // In the order of the servers: nothing depends on how they are hashed.
+      for (id, connection) in connections.sorted(by: { $0.key < $1.key }) {
         group.addTask {
           (id, await Self.health(of: connection, within: limit, sleeping: sleeping))
         }
