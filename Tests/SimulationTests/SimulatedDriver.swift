@@ -98,8 +98,8 @@ final class SimulatedProcess: Sendable {
     if left == 1 { setStopped(true) }
   }
 
-  /// Waits while the process is stopped.
+  /// Waits while the process is stopped, in tasks that are cancelled as well.
   func pass(_ clock: SimulatedClock) async {
-    while stopped.load(ordering: .relaxed), !isDead { await clock.rest(.milliseconds(500)) }
+    while stopped.load(ordering: .relaxed), !isDead { await clock.stay(.milliseconds(500)) }
   }
 }
