@@ -83,7 +83,10 @@ final class SimulatedProcess: Sendable {
   private let stopped = Atomic(false)
 
   /// Stops the process, or lets it go on, as SIGSTOP and SIGCONT do.
-  func setStopped(_ isStopped: Bool) { stopped.store(isStopped, ordering: .relaxed) }
+  func setStopped(_ isStopped: Bool) {
+    writesToStop.store(0, ordering: .relaxed)
+    stopped.store(isStopped, ordering: .relaxed)
+  }
 
   private let writesToStop = Atomic(0)
 
