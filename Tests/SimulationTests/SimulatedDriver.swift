@@ -83,7 +83,10 @@ final class SimulatedProcess: Sendable {
   private let stopped = Atomic(false)
 
   /// Stops the process, or lets it go on, as SIGSTOP and SIGCONT do.
-  func setStopped(_ isStopped: Bool) { stopped.store(isStopped, ordering: .relaxed) }
+  func setStopped(_ isStopped: Bool) {
+    writesToStop.store(0, ordering: .relaxed)
+    stopped.store(isStopped, ordering: .relaxed)
+  }
 
   private let writesToStop = Atomic(0)
 
@@ -98,8 +101,8 @@ final class SimulatedProcess: Sendable {
     if left == 1 { setStopped(true) }
   }
 
-  /// Waits while the process is stopped.
+  /// Waits while the process is stopped, in tasks that are cancelled as well.
   func pass(_ clock: SimulatedClock) async {
-    while stopped.load(ordering: .relaxed), !isDead { await clock.rest(.milliseconds(500)) }
+    while stopped.load(ordering: .relaxed), !isDead { await clock.stay(.milliseconds(500)) }
   }
 }

@@ -23,7 +23,7 @@ struct Simulation: Sendable {
   /// Runs on the calling thread.
   func run() throws -> Report {
     let world = try SimulationWorld(plan)
-    let outcome = world.scheduler.run(on: world.pool, limit: 1_000_000) { await Self.live(world) }
+    let outcome = world.scheduler.run(on: world.pool, limit: 300_000) { await Self.live(world) }
     switch outcome {
     case .finished: break
     case .stuck: world.violation("something waits for what never comes")

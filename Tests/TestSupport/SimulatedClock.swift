@@ -35,6 +35,13 @@ public struct SimulatedClock: Clock {
   /// Waits for a while, or less when the task is cancelled.
   public func rest(_ duration: Duration) async { try? await sleep(for: duration) }
 
+  /// Waits for a while, whoever cancels the task.
+  public func stay(_ duration: Duration) async {
+    let parts = duration.components
+    let nanoseconds = parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
+    await scheduler.stay(until: scheduler.nanoseconds + nanoseconds)
+  }
+
   /// Waits for a moment. Throws `CancellationError`.
   public func sleep(until deadline: Instant, tolerance: Duration?) async throws {
     let parts = deadline.offset.components
@@ -44,6 +51,16 @@ public struct SimulatedClock: Clock {
 }
 
 extension SimulatedScheduler {
+  func stay(until deadline: Int64) async {
+    // Nothing makes such a timer throw.
+    try? await withCheckedThrowingContinuation { continuation in
+      state.withLock { state in
+        state.nextTimer += 1
+        state.add(Timer(id: state.nextTimer, deadline: deadline, continuation: continuation))
+      }
+    }
+  }
+
   func sleep(until deadline: Int64) async throws {
     let id = state.withLock { state in
       state.nextTimer += 1
