@@ -77,6 +77,10 @@ final class ServerStore: ChunkStore, EpochSweeping {
   /// Before each delete.
   let onDelete = Mutex<(@Sendable ([ChunkID]) throws(ChunkStoreError) -> Void)?>(nil)
   let isBroken = Mutex(false)
+  /// Before each small chunk is written.
+  let onPut = Mutex<(@Sendable () async -> Void)?>(nil)
+  /// Calls that came while its server was stopped.
+  let vain = Mutex(0)
   /// Chunks that were opened for reading.
   let opened = Mutex(0)
 
@@ -86,7 +90,12 @@ final class ServerStore: ChunkStore, EpochSweeping {
   }
 
   private func local() throws(ChunkStoreError) -> LocalChunkStore {
-    try server.withLock { $0 }?.check()
+    do throws(ChunkStoreError) {
+      try server.withLock { $0 }?.check()
+    } catch {
+      vain.withLock { $0 += 1 }
+      throw error
+    }
     guard !isBroken.withLock({ $0 }) else { throw .offline("broken") }
     return inner
   }
@@ -94,6 +103,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   func putSmall(
     _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
   ) async throws(ChunkStoreError) {
+    let body = onPut.withLock { $0 }
+    await body?()
     try await local().putSmall(header, data: data, range: range, trailer: trailer)
   }
 
@@ -131,7 +142,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   }
 
   func health() async -> StoreHealth {
-    guard let store = try? local() else {
+    let isUp = server.withLock { $0 }?.isUp.withLock { $0 } ?? true
+    guard isUp, let store = try? local() else {
       return StoreHealth(
         state: .offline, reason: "stopped", capacity: 0, used: 0, free: 0, reserve: 0,
         chunkCount: 0)

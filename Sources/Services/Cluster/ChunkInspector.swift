@@ -36,6 +36,8 @@ public struct ChunkInspector: Sendable {
   /// Reads all of a chunk at its store and checks it against its own checksums and against the
   /// SHA-256 of the extent's row. Runs on the caller's executor, which may block.
   ///
+  /// A store that is known to be offline is not asked: it would be waited for at every chunk.
+  ///
   /// Precondition: the extent has a chunk of that index.
   public func inspect(_ extent: Extent, chunk index: Int) async -> ChunkVerdict {
     let geometry: ExtentGeometry
@@ -44,6 +46,9 @@ public struct ChunkInspector: Sendable {
     }
     guard let store = engine.stores[extent.stores[index]] else {
       return .unreachable("unknown store")
+    }
+    guard engine.stores.state(of: store.id) != .offline else {
+      return .unreachable("its store is offline")
     }
     let id = ChunkID(extent: extent.id, index: UInt8(index))
     do throws(ChunkStoreError) {

@@ -116,6 +116,8 @@ extension ExtentRepairer {
   func delete(_ chunk: ChunkID, at id: StoreID) async {
     guard let store = engine.stores[id] else { return }
     do throws(ChunkStoreError) {
+      // It would be waited for at every chunk, in vain; what stays is found when it is compared.
+      guard engine.stores.state(of: id) != .offline else { throw .offline("not asked") }
       try await store.deleteLed([chunk])
     } catch {
       log.warning(

@@ -113,7 +113,9 @@ public final class ExtentRepairer: Sendable {
 
   /// Makes and writes the chunks that have a target; an outcome when it is of no use.
   func make(_ job: inout RepairJob) async throws -> RepairOutcome? {
-    var excluding: UInt32 = 0
+    // Stores that do not answer would be waited for at every extent: the last resort.
+    var absent = absentSources(of: job.extent)
+    var excluding = absent
     while !job.targets.isEmpty {
       var bits: UInt32 = 0
       for index in job.targets.keys { bits |= 1 << UInt32(index) }
@@ -131,7 +133,9 @@ public final class ExtentRepairer: Sendable {
         return nil
       } catch EngineError.unreadable(let available, let needed) {
         try await queueBadSources(rebuild, job)
-        return .unreadable(available: available, needed: needed)
+        guard absent != 0 else { return .unreadable(available: available, needed: needed) }
+        excluding &= ~absent
+        absent = 0
       } catch EngineError.corrupt {
         // One of the chunks that were read lies: its checksums fit its data, the data is not what
         // was written. Only the metadata's digests tell which.
@@ -149,6 +153,16 @@ public final class ExtentRepairer: Sendable {
       }
     }
     return nil
+  }
+
+  /// The chunks whose stores are known to be offline.
+  private func absentSources(of extent: Extent) -> UInt32 {
+    var result: UInt32 = 0
+    for (index, store) in extent.stores.enumerated()
+    where index < 32 && engine.stores.state(of: store) == .offline {
+      result |= 1 << UInt32(index)
+    }
+    return result
   }
 
   private func liars(among chunks: UInt32, of extent: Extent) async -> UInt32 {

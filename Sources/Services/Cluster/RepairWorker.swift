@@ -1,3 +1,4 @@
+import Base
 import Metadata
 import ObjectEngine
 import Telemetry
@@ -5,6 +6,11 @@ import Telemetry
 /// Works through the queue of extents with lost or bad chunks, those with the fewest survivors
 /// first, one at a time.
 public final class RepairWorker: BackgroundWorker {
+  /// Items read from the queue at once: the next ones are for when others work on the first.
+  static let pageSize = 8
+  /// How soon an extent is looked at again that another task is at work on.
+  static let shortRest = Duration.seconds(1)
+
   /// `repair`.
   public let name = "repair"
   /// The part of the time that it works.
@@ -29,32 +35,49 @@ public final class RepairWorker: BackgroundWorker {
 
   /// Repairs one extent. What does not come about waits, each time longer; nothing is given up.
   public func step() async throws -> StepOutcome {
-    guard let item = try await metadata.repairs(limit: 1).first else {
+    let items = try await metadata.repairs(limit: Self.pageSize)
+    guard !items.isEmpty else {
       count.add(0, detail: "")
       return .idle(nextAfter: interval)
     }
-    let id = item.extent.id
-    switch try await repairer.repair(id, chunks: item.chunks) {
+    for item in items {
+      let ring = repairer.engine.stores.ringVersion
+      let outcome = try await repairer.repair(item.extent.id, chunks: item.chunks)
+      // A scrub or a move is at it; that says nothing of whether a repair would come about.
+      if case .busy = outcome { continue }
+      try await note(outcome, of: item.extent.id, begunWith: ring)
+      return .throttled
+    }
+    return .idle(nextAfter: min(interval, Self.shortRest))
+  }
+
+  private func note(
+    _ outcome: RepairOutcome, of id: ExtentID, begunWith ring: Int64
+  ) async throws {
+    switch outcome {
     case .repaired(let chunks):
       count.add(chunks.nonzeroBitCount)
     case .incomplete(let chunks, let reason):
       count.add(chunks.nonzeroBitCount, detail: reason)
-      try await metadata.postponeRepair(id, reason: reason)
-    case .gone, .superseded:
-      break
+      try await postpone(id, reason, ring)
     case .unreadable(let available, let needed):
       let reason = "\(available) of \(needed) chunks can be read"
       count.add(0, detail: reason)
       repairer.log.error(
         "an extent has too few chunks; nothing is deleted",
         [("extent", "\(id)"), ("available", "\(available)"), ("needed", "\(needed)")])
-      try await metadata.postponeRepair(id, reason: reason)
+      try await postpone(id, reason, ring)
     case .refused(let reason):
       count.add(0, detail: reason)
       try await metadata.postponeRepair(id, reason: reason)
-    case .busy:
-      try await metadata.postponeRepair(id, reason: "repaired by a scrub")
+    case .gone, .superseded, .busy: break
     }
-    return .throttled
+  }
+
+  /// Has an extent wait, unless other stores count by now than when its repair began: that attempt
+  /// says nothing of the next one, and what was waiting then has been made due already.
+  private func postpone(_ id: ExtentID, _ reason: String, _ ring: Int64) async throws {
+    guard repairer.engine.stores.ringVersion == ring else { return }
+    try await metadata.postponeRepair(id, reason: reason)
   }
 }

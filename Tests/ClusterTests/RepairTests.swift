@@ -1,0 +1,120 @@
+import Base
+import ChunkStore
+import Cluster
+import Metadata
+import ObjectEngine
+import Placement
+import Runtime
+import Synchronization
+import Testing
+
+@Suite("Repair in a cluster")
+struct RepairTests {
+  /// An extent of a gateway's bucket as its row is now.
+  private func row(_ cluster: TestCluster, _ id: ExtentID) async throws -> Extent {
+    try #require(try await cluster.extents().first { $0.id == id })
+  }
+
+  @Test("repairs of what dead servers held ask nothing of them")
+  func asksNoDeadServer() async throws {
+    let cluster = try await TestCluster(seed: 21, servers: 9)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await gateway.putMany(12)
+    let away = [cluster.servers[0], cluster.servers[5]]
+    for server in away { server.stop() }
+    try await gateway.live(20)
+    for server in away { server.stores[0].vain.withLock { $0 = 0 } }
+    try await gateway.live {
+      let named = try await cluster.named()
+      return away.allSatisfy { named[$0.stores[0].id] == nil }
+    }
+    #expect(away.map { $0.stores[0].vain.withLock { $0 } } == [0, 0])
+    #expect(try await gateway.readsAll(12))
+    await cluster.close()
+  }
+
+  @Test("chunks are read from servers that seem to be away where the others do not suffice")
+  func lastResort() async throws {
+    let cluster = try await TestCluster(seed: 22, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    let extent = try #require(try await gateway.put("key0"))
+    // Two chunks are gone, and two of the four others lie in stores that only seem to be away.
+    for index in 0..<2 {
+      let store = try #require(cluster.server(of: extent.stores[index])?.stores[0])
+      try await store.inner.delete([ChunkID(extent: extent.id, index: UInt8(index))])
+    }
+    for index in 2..<4 { gateway.engine.stores.observe(.offline, of: extent.stores[index]) }
+    try await gateway.store.queueRepair(extent.id, chunks: 0b11, reason: "deleted")
+    try await gateway.run("repair")
+    #expect(try await gateway.store.counts().repairs == 0)
+    #expect(try await cluster.differences().missing == 0)
+    await cluster.close()
+  }
+
+  @Test("a repair that failed by a former ring is tried again by the present one at once")
+  func ringChange() async throws {
+    let cluster = try await TestCluster(seed: 23, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    let extent = try #require(try await gateway.put("key0"))
+    let away = try #require(cluster.server(of: extent.stores[3]))
+    away.stop()
+    try await gateway.beat()
+    // A chunk that can be made in its place, and one that cannot before its server counts as lost.
+    let target = try #require(cluster.server(of: extent.stores[1])?.stores[0])
+    try await target.inner.delete([ChunkID(extent: extent.id, index: 1)])
+    try await gateway.store.queueRepair(extent.id, chunks: 0b1010, reason: "gone")
+    target.onPut.withLock {
+      $0 = { [administration = gateway.administration] in
+        try? await administration.declareLost(away.id)
+      }
+    }
+    try await gateway.run("repair")
+    #expect(try await !row(cluster, extent.id).stores.contains(away.stores[0].id))
+    #expect(try await gateway.store.repairs(limit: 10).isEmpty)
+    #expect(try await gateway.reads("key0"))
+    await cluster.close()
+  }
+
+  @Test("an extent that another task is at work on is repaired once that one is done")
+  func busy() async throws {
+    let cluster = try await TestCluster(seed: 24, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    let first = try #require(try await gateway.put("key0"))
+    let second = try #require(try await gateway.put("key1"))
+    for (extent, chunks) in [(first, [0, 4]), (second, [2])] {
+      for index in chunks {
+        let store = try #require(cluster.server(of: extent.stores[index])?.stores[0])
+        try await store.inner.delete([ChunkID(extent: extent.id, index: UInt8(index))])
+      }
+    }
+    try await gateway.store.queueRepair(first.id, chunks: 0b1_0001, reason: "gone")
+    try await gateway.store.queueRepair(second.id, chunks: 0b100, reason: "gone")
+    let target = try #require(cluster.server(of: first.stores[0])?.stores[0])
+    let runs = Mutex(false)
+    target.onPut.withLock {
+      $0 = {
+        // Once: the other repair may have this store as its target too.
+        guard
+          runs.withLock({ runs in
+            defer { runs = true }
+            return !runs
+          })
+        else { return }
+        try? await gateway.run("repair")
+      }
+    }
+    let outcome = try await gateway.work.repairer.repair(first.id, chunks: 1)
+    #expect(outcome == .repaired(chunks: 1))
+    #expect(runs.withLock { $0 })
+    // The other one did not wait for it, and what is left of it waits for nothing.
+    #expect(try await gateway.store.repairs(limit: 10).map(\.extent.id) == [first.id])
+    try await gateway.run("repair")
+    #expect(try await gateway.store.counts().repairs == 0)
+    #expect(try await cluster.differences().missing == 0)
+    await cluster.close()
+  }
+}
