@@ -70,8 +70,7 @@ public final class ExtentRepairer: Sendable {
     let total = geometry.scheme.total
     let all = total < 32 ? (UInt32(1) << UInt32(total)) - 1 : UInt32.max
     var job = RepairJob(extent: extent, wanted: chunks & all)
-    // A store that is known to be away is not asked: that would take as long as a call can take.
-    for index in job.wanted.bits where engine.stores.state(of: extent.stores[index]) != .offline {
+    for index in job.wanted.bits {
       switch await inspector.inspect(extent, chunk: index) {
       case .good: job.good |= 1 << UInt32(index)
       case .corrupt: job.corrupt |= 1 << UInt32(index)

@@ -50,11 +50,8 @@ public final class ChunkRebuild: @unchecked Sendable {
     calls = StoreCalls(options: engine.configuration.faults, pool: engine.pool, quorum: 0)
     self.buffer = buffer
     coder = StripeCoder(scheme: geometry.scheme)
-    // Others first: a chunk that is to be made again is asked only where they do not suffice, and
-    // so is one whose store is known to be away.
-    let others = (0..<geometry.scheme.total).filter { !wanted.contains($0) } + wanted
-    let away = others.filter { engine.stores.state(of: extent.stores[$0]) == .offline }
-    order = others.filter { !away.contains($0) } + away
+    // Others first: a chunk that is to be made again is asked only where they do not suffice.
+    order = (0..<geometry.scheme.total).filter { !wanted.contains($0) } + wanted
     blockStride = Self.blockStride(geometry)
     unusable = excluding
     digesters = wanted.map { ChunkDigester(id: ChunkID(extent: extent.id, index: UInt8($0))) }
