@@ -41,6 +41,8 @@ final class SimulationMutation: @unchecked Sendable {
     let former = extent.stores[Int(id.index)]
     guard world.leaving.contains(former) else { return }
     try? await world.server(former)?.life?.store.delete([id])
+    // The copy takes its time, as a large one does.
+    await world.sleep(.seconds(4))
   }
 
   func run() async {

@@ -9,7 +9,7 @@ extension SimulationNemesis {
   /// A server joins, is drained, weighs otherwise, or is lost.
   func changeMembers() async {
     guard let gateway = world.gateways.compactMap({ $0 }).first else { return }
-    let kind = world.pick(6)
+    let kind = world.plan.mutant == .earlyDrain ? 1 : world.pick(6)
     switch kind {
     case 0: await join(gateway)
     case 1, 2: await drain(gateway)

@@ -12,7 +12,7 @@ final class SimulationWorld: @unchecked Sendable {
   /// Those that are there from the beginning; one more may join.
   static let serverCount = 7
   /// In what time all stores are compared with the metadata: the day of these gateways.
-  static let day: Duration = .seconds(300)
+  static let day: Duration = .seconds(120)
   static let scheme = ErasureScheme.standard
   static let owner = UserID(1)
 
