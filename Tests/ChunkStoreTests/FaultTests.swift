@@ -128,6 +128,8 @@ import Testing
     }
     try await store.checkpoint(always: true)
     try await store.delete(written.map(\.id))
+    while try await store.compactStep() {}
+    try await store.checkpoint(always: true)
     try await other.put(to: store, space: .reserve)
     #expect(try await readAll(other.id, from: store) == other.bytes)
   }
