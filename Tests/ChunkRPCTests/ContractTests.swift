@@ -21,9 +21,10 @@ import Testing
 
   /// Runs `body` on a store, here or behind a connection.
   static func withStore(
-    _ place: Place, _ body: (any ChunkStore, LocalChunkStore) async throws -> Void
+    _ place: Place, _ given: LocalChunkStore? = nil,
+    _ body: (any ChunkStore, LocalChunkStore) async throws -> Void
   ) async throws {
-    let store = try Sample.store()
+    let store = try given ?? Sample.store()
     try await withTaskExecutorPreference(blockingPool) {
       switch place {
       case .local: try await body(store, store)
@@ -50,6 +51,20 @@ import Testing
         try await store.verify(chunk.id)
       }
       #expect(Set(try await listAll(store)) == Set(chunks.map(\.id)))
+    }
+  }
+
+  @Test("a record says what space it may take", arguments: Place.allCases)
+  func space(_ place: Place) async throws {
+    let reserve = 4 * ByteCount.mebibyte
+    let files = LossyFileSystem(capacity: reserve)
+    let store = try Sample.store(files, reserve: reserve)
+    try await Self.withStore(place, store) { store, _ in
+      let (plain, logged) = (SampleChunk(1, length: 4096), SampleChunk(2, length: 4096))
+      await #expect(throws: ChunkStoreError.full) { try await plain.put(to: store) }
+      try await logged.put(to: store, space: .reserve)
+      #expect(try await readAll(logged.id, from: store) == logged.bytes)
+      await #expect(throws: ChunkStoreError.full) { try await plain.put(to: store) }
     }
   }
 

@@ -17,7 +17,8 @@ final class FaultyStore: ChunkStore {
   }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) { try await pass() }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {

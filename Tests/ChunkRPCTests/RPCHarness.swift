@@ -20,13 +20,14 @@ enum Sample {
   static let secret = "a secret of the tests, none other"
     .replacing(" ", with: "-")
 
-  /// A store with small volumes and no reserve, in memory.
+  /// A store with small volumes in memory.
   static func store(
-    _ fileSystem: any FileSystem = LossyFileSystem(), id: StoreID = storeID
+    _ fileSystem: any FileSystem = LossyFileSystem(), id: StoreID = storeID,
+    reserve: Int = 0
   ) throws -> LocalChunkStore {
     var options = LocalChunkStoreOptions()
     options.reserveFraction = 0
-    options.reserveBytes = 0
+    options.reserveBytes = reserve
     options.volumeSize = ByteCount.mebibyte
     try LocalChunkStore.create(
       directory: "/store", fileSystem: fileSystem, cluster: cluster, store: id)
@@ -114,9 +115,12 @@ struct SampleChunk: Hashable, Sendable {
   }
 
   /// Writes the chunk the way its length asks for.
-  func put(to store: any ChunkStore) async throws(ChunkStoreError) {
+  func put(
+    to store: any ChunkStore, space: ChunkSpace = .free
+  ) async throws(ChunkStoreError) {
     if length <= ChunkLimits.smallDataLength {
-      try await store.putSmall(header, data: buffer(), range: 0..<length, trailer: trailer)
+      try await store.putSmall(
+        header, data: buffer(), range: 0..<length, trailer: trailer, space: space)
       return
     }
     let writer = try await store.beginChunk(header)

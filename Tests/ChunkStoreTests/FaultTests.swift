@@ -98,6 +98,42 @@ import Testing
     }
   }
 
+  @Test("records for the reserve get in until half of it is left, and nothing else does")
+  func halfTheReserve() async throws {
+    let system = LossyFileSystem(capacity: 8 * ByteCount.mebibyte)
+    var options = StoreHarness.smallOptions
+    options.reserveBytes = 4 * ByteCount.mebibyte
+    let store = try StoreHarness(system, options: options).createAndOpen()
+    var error: ChunkStoreError?
+    for number in UInt64(0)..<200 where error == nil {
+      error = await failure { try await SampleChunk(number, length: 60_032).put(to: store) }
+    }
+    #expect(error == .full)
+    error = nil
+    var written: [SampleChunk] = []
+    for number in UInt64(1000)..<1200 where error == nil {
+      let chunk = SampleChunk(number, length: 60_032)
+      error = await failure { try await chunk.put(to: store, space: .reserve) }
+      if error == nil { written.append(chunk) }
+    }
+    #expect(error == .full)
+    #expect(written.count > 20)
+    let free = await store.health().free
+    #expect(free >= 2 * ByteCount.mebibyte && free < 3 * ByteCount.mebibyte)
+    #expect(await failure { try await other.put(to: store) } == .full)
+    #expect(await failure { try await store.beginChunk(large.header) } == .full)
+    // The store's own housekeeping goes on, so that the space of deleted records comes back.
+    for chunk in written {
+      #expect(try await readAll(chunk.id, from: store) == chunk.bytes)
+    }
+    try await store.checkpoint(always: true)
+    try await store.delete(written.map(\.id))
+    while try await store.compactStep() {}
+    try await store.checkpoint(always: true)
+    try await other.put(to: store, space: .reserve)
+    #expect(try await readAll(other.id, from: store) == other.bytes)
+  }
+
   @Test("a disk that is full all the same gives an error, and the store goes on when it is not")
   func noSpace() async throws {
     let system = LossyFileSystem()

@@ -36,7 +36,8 @@ private final class MoodyStore: ChunkStore {
   }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) { try await call() }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {

@@ -101,9 +101,12 @@ struct SampleChunk: Hashable, Sendable {
   var isSmall: Bool { length <= ChunkLimits.smallDataLength }
 
   /// Writes the chunk the way its length asks for.
-  func put(to store: any ChunkStore) async throws(ChunkStoreError) {
+  func put(
+    to store: any ChunkStore, space: ChunkSpace = .free
+  ) async throws(ChunkStoreError) {
     if isSmall {
-      try await store.putSmall(header, data: buffer(), range: 0..<length, trailer: trailer)
+      try await store.putSmall(
+        header, data: buffer(), range: 0..<length, trailer: trailer, space: space)
       return
     }
     let writer = try await store.beginChunk(header)

@@ -101,11 +101,12 @@ final class ServerStore: ChunkStore, EpochSweeping {
   }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     let body = onPut.withLock { $0 }
     await body?()
-    try await local().putSmall(header, data: data, range: range, trailer: trailer)
+    try await local().putSmall(header, data: data, range: range, trailer: trailer, space: space)
   }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {

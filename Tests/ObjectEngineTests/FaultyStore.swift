@@ -90,7 +90,8 @@ final class FaultyStore: CancellableChunkStore {
   }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     try await call(.putSmall)
     keep(header, trailer, data.bytes(range))

@@ -162,26 +162,63 @@ struct FaultyWriteTests {
     await node.close()
   }
 
-  @Test("a store that is slow is waited for as long as the others wait too")
-  func slow() async throws {
-    let clock = SteppedClock()
-    let node = try await FaultyNode.open(clock: clock)
-    node.fault([3], .hang, at: .append(1))
+  /// Puts an object of three stripes while stores hang as told, and moves the clock as told each
+  /// time they hang.
+  private func put(
+    _ node: FaultyNode, _ clock: SteppedClock, hanging places: [Int], at step: FaultyStore.Step,
+    _ move: () async -> Void
+  ) async throws -> [UInt8] {
+    node.fault(places, .hang, at: step)
     let bytes = FaultyContent.bytes(2_300_000)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await node.put("key", bytes) }
-      while node.stores[3].hanging == 0 || clock.sleeping == 0 { await Task.yield() }
-      clock.advance(.milliseconds(9_999))
-      for _ in 0..<100 { await Task.yield() }
-      #expect(node.stores[3].hanging == 1)
-      while node.stores[3].hanging == 1 {
-        clock.advance(.seconds(10))
-        await Task.yield()
-      }
+      while !places.allSatisfy({ node.stores[$0].hanging == 1 }) { await Task.yield() }
+      await move()
       try await group.waitForAll()
     }
+    return bytes
+  }
+
+  @Test(
+    "a store that is slow has a short grace once all but it are through, and is avoided then",
+    arguments: [FaultyStore.Step.beginChunk, .append(0), .append(1), .append(2), .finish])
+  func slow(step: FaultyStore.Step) async throws {
+    let clock = SteppedClock()
+    let node = try await FaultyNode.open(clock: clock)
+    let bytes = try await put(node, clock, hanging: [3], at: step) {
+      // One timer for the start, one since k are through, and that of the grace.
+      while clock.sleeping < 3 { await Task.yield() }
+      clock.advance(.milliseconds(1999))
+      for _ in 0..<100 { await Task.yield() }
+      #expect(node.stores[3].hanging == 1)
+      clock.advance(.milliseconds(1))
+    }
+    #expect(clock.now == .seconds(2))
+    try await node.expectDurable("key", "\(step)")
     let extent = try #require(try await node.extents("key").first)
     #expect(extent.missing.nonzeroBitCount == 1)
+    #expect(isSame(try await node.get("key"), bytes[...]))
+    // The next write goes past it, with the clock at rest.
+    #expect(node.engine.stores.state(of: node.stores[3].id) == .offline)
+    let calls = node.stores[3].calls(.beginChunk)
+    try await node.put("next", bytes)
+    #expect(node.stores[3].calls(.beginChunk) == calls)
+    await node.expectAtRest("\(step)")
+    await node.close()
+  }
+
+  @Test("where too few are through for a write, a store that is slow is waited for as before")
+  func patience() async throws {
+    let clock = SteppedClock()
+    let node = try await FaultyNode.open(clock: clock)
+    let bytes = try await put(node, clock, hanging: [2, 3], at: .append(1)) {
+      while clock.sleeping < 2 { await Task.yield() }
+      clock.advance(.milliseconds(9_999))
+      for _ in 0..<100 { await Task.yield() }
+      #expect(node.stores[2].hanging == 1 && node.stores[3].hanging == 1)
+      clock.advance(.milliseconds(1))
+    }
+    try await node.expectDurable("key", "")
     #expect(isSame(try await node.get("key"), bytes[...]))
     await node.close()
   }

@@ -49,10 +49,11 @@ final class HookedStore: ChunkStore, Compacting, EpochSweeping {
   }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     try await call(.putSmall(header.id))
-    try await local().putSmall(header, data: data, range: range, trailer: trailer)
+    try await local().putSmall(header, data: data, range: range, trailer: trailer, space: space)
   }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {

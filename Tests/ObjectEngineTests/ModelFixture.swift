@@ -28,10 +28,11 @@ final class SwitchableStore: ChunkStore {
   }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     try require()
-    try await local.putSmall(header, data: data, range: range, trailer: trailer)
+    try await local.putSmall(header, data: data, range: range, trailer: trailer, space: space)
   }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {

@@ -4,13 +4,16 @@ import Metadata
 import Runtime
 import Synchronization
 
-/// A store that a test makes refuse pieces of the change log, before or after it has written them.
+/// A store that a test makes refuse pieces of the change log, before or after it has written them,
+/// or be full.
 final class FlakyStore: ChunkStore {
   enum Fault: Sendable {
     case none
     case refuses
     /// Writes and then fails, as when an answer is lost.
     case losesAnswer
+    /// Takes only what may go into the reserve.
+    case full
   }
 
   let inner: any ChunkStore
@@ -26,17 +29,20 @@ final class FlakyStore: ChunkStore {
   var id: StoreID { inner.id }
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     var isLog = false
     if case .changeLog? = SystemExtentID(header.id.extent) { isLog = true }
+    if case .full = fault, space != .reserve { throw .full }
     if isLog, case .refuses = fault { throw .io("refused by the test") }
-    try await inner.putSmall(header, data: data, range: range, trailer: trailer)
+    try await inner.putSmall(header, data: data, range: range, trailer: trailer, space: space)
     if isLog, case .losesAnswer = fault { throw .io("the answer is lost") }
   }
 
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
-    try await inner.beginChunk(header)
+    if case .full = fault { throw .full }
+    return try await inner.beginChunk(header)
   }
 
   func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
@@ -57,5 +63,9 @@ final class FlakyStore: ChunkStore {
     try await inner.list(from: position, limit: limit)
   }
 
-  func health() async -> StoreHealth { await inner.health() }
+  func health() async -> StoreHealth {
+    var health = await inner.health()
+    if case .full = fault { health.state = .full }
+    return health
+  }
 }

@@ -91,12 +91,14 @@ final class SimulatedLink: ChunkStore {
   // MARK: - ChunkStore
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     await SimulationMutation.deleteEarly(header.id, world)
     try await orLie { () throws(ChunkStoreError) in
       try await call { life throws(ChunkStoreError) in
-        try await life.store.putSmall(header, data: data, range: range, trailer: trailer)
+        try await life.store.putSmall(
+          header, data: data, range: range, trailer: trailer, space: space)
         world.noteStored(header.id, at: id)
       }
     }

@@ -107,3 +107,37 @@ def test_a_start_on_a_full_disk_serves_reads(small, disk):
     for index in taken:
         assert small.s3("DELETE", f"/bucket/{index}").status == 204
     write_until_taken(small, "again", data.content("again", 4 << 20))
+
+
+@pytest.fixture
+def logged(disk, tmp_path, make_server):
+    """Metadata on one device and all stores on a small one, so that changes are logged there."""
+    drives = ",".join(str(disk.point / str(index)) for index in range(6))
+    server = make_server(tmp_path / "data", environment={
+        "GC_DELAY_SECONDS": "0", "STORE_RESERVE_BYTES": str(48 << 20), "CHANGE_LOG": "on",
+        "DRIVES": drives})
+    server.start()
+    assert server.s3("PUT", "/bucket").status == 200
+    yield server
+    server.kill()
+
+
+def test_deletes_free_space_where_they_are_logged_in_stores_that_are_full(logged):
+    assert logged.s3("PUT", "/bucket/inline", body=b"inline").status == 200
+    taken, refused = fill_up(logged)
+    assert len(taken) > 5
+    assert refused.status == 503 and "retry-after" in refused.headers, refused
+    # What was left for less than a large object is used up too.
+    more = [logged.s3("PUT", f"/bucket/more-{n}", body=b"x" * 500_000).status for n in range(80)]
+    assert more[-1] == 503, more
+    for key in ("inline", *taken[:5]):
+        assert logged.s3("DELETE", f"/bucket/{key}").status == 204
+        assert logged.s3("GET", f"/bucket/{key}").status == 404
+    write_until_taken(logged, "again", data.content("again", 4 << 20))
+    write_until_taken(logged, "small", b"inline")
+    check(logged, taken[5:])
+    assert logged.stop() == 0
+    logged.start()
+    check(logged, taken[5:])
+    assert logged.s3("GET", "/bucket/again").body == data.content("again", 4 << 20)
+    assert logged.s3("GET", "/bucket/inline").status == 404

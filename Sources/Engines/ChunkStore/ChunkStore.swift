@@ -13,9 +13,10 @@ public protocol ChunkStore: Sendable {
   /// `range` of `data`; returns when it is durable. It replaces a chunk of the same name.
   ///
   /// `trailer` describes exactly these bytes; it is written as given. Nobody may write to `data`
-  /// until the call returns.
+  /// until the call returns. Throws `full` when `space` has no room for it.
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError)
 
   /// Starts a chunk of any length. Nobody sees it until its writer has finished.
@@ -45,6 +46,15 @@ public protocol ChunkStore: Sendable {
 
   /// Looks at the store and tells how it is. Never throws: the answer may be "offline".
   func health() async -> StoreHealth
+}
+
+extension ChunkStore {
+  /// Writes a small chunk into the space that is free for everybody.
+  public func putSmall(
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+  ) async throws(ChunkStoreError) {
+    try await putSmall(header, data: data, range: range, trailer: trailer, space: .free)
+  }
 }
 
 /// Writes one chunk. Used by one task at a time; `finish` or `abort` ends it.

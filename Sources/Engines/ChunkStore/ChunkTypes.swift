@@ -89,6 +89,15 @@ public enum ChunkLimits {
   public static let descriptorLength = 64 * ByteCount.kibibyte
 }
 
+/// What a write may take of a store's free space.
+public enum ChunkSpace: Hashable, Sendable, CaseIterable {
+  /// All but the reserve.
+  case free
+  /// Half of the reserve too: for the little that has to be written so that space can be freed. The
+  /// other half is for the store's own housekeeping.
+  case reserve
+}
+
 /// A chunk's two descriptions, as `stat` reads them from the disk.
 public struct ChunkStatus: Hashable, Sendable {
   /// What was known before its data.

@@ -16,7 +16,8 @@ public struct UnavailableChunkStore: ChunkStore {
 
   /// Throws `offline`.
   public func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) { throw .offline(reason) }
 
   /// Throws `offline`.

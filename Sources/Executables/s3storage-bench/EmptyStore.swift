@@ -9,7 +9,8 @@ final class EmptyStore: ChunkStore {
   private let trailers = Mutex<[ChunkID: ChunkTrailer]>([:])
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     trailers.withLock { $0[header.id] = trailer }
   }

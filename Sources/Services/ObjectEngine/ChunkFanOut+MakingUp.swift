@@ -67,7 +67,8 @@ extension ChunkFanOut {
     _ index: Int, _ body: @escaping @Sendable () async throws(ChunkStoreError) -> Void
   ) async throws {
     let distant: Set<Int> = isDistant(draft.stores[index]) ? [index] : []
-    let errors = await calls.run([index], distant: distant) { _ throws(ChunkStoreError) in
+    let errors = await calls.run([index], distant: distant, isEnough: { _ in false }) {
+      _ throws(ChunkStoreError) in
       try await body()
     }
     if let error = errors[index] { throw RemakeFailure(index: index, error: error) }

@@ -48,7 +48,9 @@ final class ChunkFanOut: @unchecked Sendable {
       return try await begin(stripe)
     }
     let writers = writers
-    let errors = await calls.run(present, distant: distant, inline: near) {
+    let errors = await calls.run(
+      present, distant: distant, inline: near, isEnough: { self.isEnough($0) }
+    ) {
       index throws(ChunkStoreError) in
       try await writers[index]?.append(stripe.buffer.memory, stripe.range(index))
     }
@@ -60,7 +62,8 @@ final class ChunkFanOut: @unchecked Sendable {
   /// Makes the chunks durable, all at once. Throws when too few are and cannot be made again.
   func finish(_ trailers: [ChunkTrailer], plaintextLength: Int64) async throws {
     let writers = writers
-    let errors = await calls.run(present, distant: distant) { index throws(ChunkStoreError) in
+    let errors = await calls.run(present, distant: distant, isEnough: { self.isEnough($0) }) {
+      index throws(ChunkStoreError) in
       try await writers[index]?.finish(trailers[index])
     }
     try Task.checkCancellation()
@@ -125,7 +128,10 @@ final class ChunkFanOut: @unchecked Sendable {
     while !pending.isEmpty {
       let stores = draft.stores.map { engine.stores[$0] }
       let begun = BegunWriters()
-      let errors = await calls.run(pending, distant: distant, inline: inline) {
+      let settled = present.filter { !pending.contains($0) }
+      let errors = await calls.run(
+        pending, distant: distant, inline: inline, settled: settled, isEnough: { self.isEnough($0) }
+      ) {
         index throws(ChunkStoreError) in
         guard let store = stores[index] else { throw .offline("unknown store") }
         begun.set(index, try await body(store, index))

@@ -169,7 +169,8 @@ public final class ChunkRebuild: @unchecked Sendable {
     guard unusable & bit == 0 else { return false }
     let isDistant = engine.stores[extent.stores[chunk]] is any CancellableChunkStore
     let errors = await calls.run(
-      [chunk], distant: isDistant ? [chunk] : [], inline: isDistant ? [] : [chunk]
+      [chunk], distant: isDistant ? [chunk] : [], inline: isDistant ? [] : [chunk],
+      isEnough: { _ in false }
     ) { [self] _ throws(ChunkStoreError) in
       let reader = try await reader(chunk)
       try await reader.read(stripe.chunkRange, into: memory, at: chunk * blockStride)

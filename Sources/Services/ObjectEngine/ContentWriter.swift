@@ -107,6 +107,8 @@ struct ContentWriter {
     _ memory: AlignedBuffer, _ count: Int, digests: ContentDigests
   ) throws -> WrittenContent {
     try check(digests)
+    // It would go into the change log, whose room in the stores' reserve is for deletes.
+    guard !engine.stores.isFull else { throw EngineError.storesFull }
     let inline = engine.sealInline(memory.bytes(0..<count))
     return WrittenContent(digests: digests, content: .inline(inline))
   }

@@ -18,6 +18,11 @@ public struct FaultTolerance: Sendable {
   public var readLimit: Duration
   /// How long a store that was given up in a read is read last: 10 s.
   public var suspicion: Duration
+  /// A chunk is given up when it makes no progress for so long while as many others did as a write
+  /// is acknowledged with: 2 s,
+  public var writeGrace: Duration
+  /// or, if that is longer, so many times what the slowest of these took: 4.
+  public var writeGraceFactor: Int
   /// A chunk is given up when it makes no progress for so long while k others did: 10 s.
   public var writeStall: Duration
   /// A chunk is given up when it makes no progress for so long, whatever the others do: 30 s.
@@ -31,7 +36,8 @@ public struct FaultTolerance: Sendable {
   public init(
     hedgeFactor: Double = 3, hedgeFloor: Duration = .milliseconds(50), hedgeShare: Double = 0.05,
     hedgeBurst: Int = 8, readStall: Duration = .seconds(2), readLimit: Duration = .seconds(30),
-    suspicion: Duration = .seconds(10), writeStall: Duration = .seconds(10),
+    suspicion: Duration = .seconds(10), writeGrace: Duration = .seconds(2),
+    writeGraceFactor: Int = 4, writeStall: Duration = .seconds(10),
     writeLimit: Duration = .seconds(30),
     retry: RetryPolicy = RetryPolicy(), clock: any PauseClock = SystemPauseClock()
   ) {
@@ -42,6 +48,8 @@ public struct FaultTolerance: Sendable {
     self.readStall = readStall
     self.readLimit = readLimit
     self.suspicion = suspicion
+    self.writeGrace = writeGrace
+    self.writeGraceFactor = writeGraceFactor
     self.writeStall = writeStall
     self.writeLimit = writeLimit
     self.retry = retry

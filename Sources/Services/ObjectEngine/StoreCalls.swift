@@ -15,10 +15,12 @@ struct StoreCalls: Sendable {
 
   /// Runs `body` for each of `chunks` and returns the errors, by chunk.
   ///
-  /// Those of `distant` are cancelled when they stall. Those of `inline` run one after the other in
+  /// Those of `distant` are cancelled when they stall; once those that got on, together with those
+  /// that are `settled` already, are enough for a write, they have only a short grace. Those of `inline` run one after the other in
   /// the task of the caller: cheaper, where a call does not wait for a device to sync.
   func run(
-    _ chunks: [Int], distant: Set<Int>, inline: Set<Int> = [],
+    _ chunks: [Int], distant: Set<Int>, inline: Set<Int> = [], settled: [Int] = [],
+    isEnough: ([Int]) -> Bool,
     _ body: @escaping @Sendable (Int) async throws(ChunkStoreError) -> Void
   ) async -> [Int: ChunkStoreError] {
     var errors: [Int: ChunkStoreError] = [:]
@@ -27,15 +29,16 @@ struct StoreCalls: Sendable {
       for index in chunks { errors[index] = await Self.error(index, body) }
       return errors
     }
+    let start = options.clock.now
     await withTaskGroup(of: Event.self) { group in
       for index in apart {
         group.addTask(executorPreference: pool) { .done(index, await Self.error(index, body)) }
       }
-      var moved = 0
+      var moved: [Int] = []
       for index in chunks where inline.contains(index) {
         let error = await Self.error(index, body)
         errors[index] = error
-        if error == nil { moved += 1 }
+        if error == nil { moved.append(index) }
       }
       var running = Set(apart)
       var armed: UInt64 = 0
@@ -47,23 +50,42 @@ struct StoreCalls: Sendable {
           return .tick(armed)
         }
       }
-      if !distant.isEmpty { arm(moved >= quorum ? options.writeStall : options.writeLimit) }
+      // How long to wait after a step forward; nil while too few got on to judge the others.
+      func patience() -> Duration? {
+        let done = settled + moved
+        guard done.count >= quorum else { return nil }
+        guard isEnough(done) else { return options.writeStall }
+        // Whoever got on last has just done so.
+        let grace = (options.clock.now - start) * options.writeGraceFactor
+        return min(max(options.writeGrace, grace), options.writeStall)
+      }
+      if !distant.isEmpty { arm(patience() ?? options.writeLimit) }
+      var givenUp: Set<Int> = []
       while !running.isEmpty, let event = await group.next() {
         switch event {
         case .done(let index, let error):
           running.remove(index)
-          errors[index] = error
-          if error == nil { moved += 1 }
-          guard !running.isDisjoint(with: distant), error == nil, moved >= quorum else { continue }
-          arm(options.writeStall)
+          errors[index] = error.map { Self.told($0, isGivenUp: givenUp.contains(index)) }
+          if error == nil { moved.append(index) }
+          guard !running.isDisjoint(with: distant), error == nil, let patience = patience()
+          else { continue }
+          arm(patience)
         case .tick(let number):
           // Those that are called here end as always; the others are told to.
-          if number == armed { group.cancelAll() }
+          guard number == armed else { continue }
+          givenUp = running
+          group.cancelAll()
         }
       }
       group.cancelAll()
     }
     return errors
+  }
+
+  /// A call that was given up shows nothing but that its store does not answer.
+  private static func told(_ error: ChunkStoreError, isGivenUp: Bool) -> ChunkStoreError {
+    if isGivenUp, case .io = error { return .offline("no progress in time") }
+    return error
   }
 
   private static func error(

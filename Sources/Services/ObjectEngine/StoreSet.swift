@@ -72,6 +72,15 @@ public final class StoreSet: Sendable {
   /// The store of that id, nil when it is not of this installation.
   public subscript(id: StoreID) -> (any ChunkStore)? { state.withLock { $0.byID[id] } }
 
+  /// Whether nothing more can be stored until space is freed: no store takes writes, and some only
+  /// for being full.
+  public var isFull: Bool {
+    state.withLock { state in
+      let states = state.members.map { state.health[$0.id] ?? .active }
+      return states.contains(.full) && !states.contains(.active)
+    }
+  }
+
   /// Asks every store how it is; returns the answers in the order of the stores.
   ///
   /// Called at start and every few seconds, on an executor that may block.

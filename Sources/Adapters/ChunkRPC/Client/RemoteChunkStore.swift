@@ -9,7 +9,8 @@ struct RemoteChunkStore: ChunkStore {
   let server: RemoteServer
 
   func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     guard range.count <= ChunkLimits.smallDataLength else {
       throw .tooLarge("a record of \(range.count) bytes")
@@ -17,7 +18,8 @@ struct RemoteChunkStore: ChunkStore {
     guard trailer.blockChecksums.count <= WireLimits.checksums else {
       throw .tooLarge("a record with \(trailer.blockChecksums.count) checksums")
     }
-    var frame = PutMessage.Frame(store: id, header: header, maximumData: 0, isSmall: true)
+    var frame = PutMessage.Frame(
+      store: id, header: header, maximumData: 0, isSmall: true, space: space)
     frame.addTrailer(trailer, checksums: trailer.blockChecksums[...])
     let message = try await server.message(frame, data, range)
     _ = try await server.unary(

@@ -63,7 +63,8 @@ extension ChunkRPCServer {
     guard let trailer = try incoming.check(message, in: buffer) else {
       throw FormatError("a record without a trailer")
     }
-    try await store.putSmall(header, data: buffer, range: range, trailer: trailer)
+    try await store.putSmall(
+      header, data: buffer, range: range, trailer: trailer, space: message.space)
   }
 
   private func nextPut(

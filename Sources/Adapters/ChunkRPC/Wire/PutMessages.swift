@@ -14,6 +14,7 @@ struct PutMessage {
   var trailer: ProtoReader<ProtoBytes>?
   var maximumData = 0
   var isSmall = false
+  var space = ChunkSpace.free
 
   /// Reads a message; its data, at most `limit` bytes, goes to the beginning of `buffer`.
   init(
@@ -31,6 +32,7 @@ struct PutMessage {
       case 5: trailer = try reader.message(upTo: WireLimits.request)
       case 6: maximumData = try reader.number(upTo: Int(UInt32.max))
       case 7: isSmall = try reader.number() != 0
+      case 8: space = try reader.number() == 1 ? .reserve : .free
       default: break
       }
     }
@@ -42,11 +44,15 @@ struct PutMessage {
     var tail = ProtoWriter()
 
     /// The first message of a chunk.
-    init(store: StoreID, header: ChunkHeader, maximumData: Int, isSmall: Bool = false) {
+    init(
+      store: StoreID, header: ChunkHeader, maximumData: Int, isSmall: Bool = false,
+      space: ChunkSpace = .free
+    ) {
       head.write(1, store.bytes)
       head.write(2, ChunkWire.encode(header))
       head.write(6, maximumData)
       head.write(7, isSmall)
+      head.write(8, space == .reserve ? 1 : 0)
     }
 
     /// A message of nothing yet.

@@ -35,10 +35,11 @@ public struct GuardedChunkStore: CancellableChunkStore {
 
   /// Once, through the breaker.
   public func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     try await gate.once { () async throws(ChunkStoreError) in
-      try await store.putSmall(header, data: data, range: range, trailer: trailer)
+      try await store.putSmall(header, data: data, range: range, trailer: trailer, space: space)
     }
   }
 

@@ -37,7 +37,8 @@ public final class LocalChunkStore: ChunkStore {
 
   /// Writes a small chunk as a record; many at once share one write and one sync.
   public func putSmall(
-    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer
+    _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
+    space: ChunkSpace
   ) async throws(ChunkStoreError) {
     try check(header)
     try trailer.validate()
@@ -51,7 +52,7 @@ public final class LocalChunkStore: ChunkStore {
     try guardian.requireWritable()
     let record = PutRecord(
       header: header, trailer: trailer.encoded(for: header.id), data: data, range: range)
-    try guardian.requireSpace(record.recordLength)
+    try guardian.requireSpace(record.recordLength, of: space)
     let outcome = try await volumes.submit(.put(record))
     volumes.punch(outcome.freed)
   }

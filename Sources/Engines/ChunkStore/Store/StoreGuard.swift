@@ -51,15 +51,21 @@ final class StoreGuard: Sendable {
     }
   }
 
-  /// Throws `full` when so many more bytes would eat into the reserve.
-  func requireSpace(_ bytes: Int) throws(ChunkStoreError) {
+  /// Throws `full` when so many more bytes would eat into what the write must leave free.
+  func requireSpace(_ bytes: Int, of kind: ChunkSpace = .free) throws(ChunkStoreError) {
     let space: SpaceStatus
     do { space = try fileSystem.space(layout.root) } catch { throw failure(error) }
     if space.isReadOnly {
       fence("the file system is mounted for reading only")
       try requireWritable()
     }
-    guard space.free - bytes >= options.reserve(of: space.capacity) else { throw .full }
+    let reserve = options.reserve(of: space.capacity)
+    let kept =
+      switch kind {
+      case .free: reserve
+      case .reserve: reserve / 2
+      }
+    guard space.free - bytes >= kept else { throw .full }
   }
 
   /// Takes no more writes.

@@ -38,7 +38,8 @@ extension AdminCommand {
     text += "objects     \(number(counts["objects"])), \(bytes(counts["bytes"])); "
     text += "\(number(counts["versions"])) versions, \(number(counts["uploads"])) uploads\n"
     text += "chunks      \(number(answer["chunks"])) of \(number(counts["extents"])) extents; "
-    text += "\(number(counts["repairs"])) to repair, \(number(counts["under_spread"])) to spread wider, "
+    text += "\(number(counts["repairs"])) to repair, "
+    text += "\(number(counts["under_spread"])) to spread wider, "
     text += "\(number(counts["tombstones"])) to delete\n"
     if answer["master_key_exported"]?.bool != true {
       text += "WARNING     the master key was not exported: s3storage admin key export FILE\n"

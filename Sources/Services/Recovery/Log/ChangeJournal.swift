@@ -277,8 +277,10 @@ public final class ChangeJournal: ChangeSink {
           }
           do throws(ChunkStoreError) {
             for chunk in chunks {
+              // Deletes must be logged before they can free any space.
               try await store.putSmall(
-                chunk.header, data: chunk.data, range: chunk.range, trailer: chunk.trailer)
+                chunk.header, data: chunk.data, range: chunk.range, trailer: chunk.trailer,
+                space: .reserve)
             }
             return (target, nil)
           } catch {

@@ -26,12 +26,19 @@ struct LogStores: Sendable {
   func ranked(preferring preferred: [StoreID], key: ExtentID) -> [StoreID] {
     let walk = stores.ring.place(key, count: stores.all.count)
     let all = preferred + walk.filter { !preferred.contains($0) }
-    let usable = all.filter { stores.state(of: $0) == .active && stores[$0] != nil }
+    // Full stores last: they take a log into their reserve, so that deletes go on.
+    return [StoreHealth.State.active, .full].flatMap { state in
+      ordered(all.filter { stores.state(of: $0) == state && stores[$0] != nil })
+    }
+  }
+
+  /// One store of each domain first, and those of the metadata's own last.
+  private func ordered(_ candidates: [StoreID]) -> [StoreID] {
     var domains: Set<String> = []
     var distinct: [StoreID] = []
     var again: [StoreID] = []
     var beside: [StoreID] = []
-    for store in usable {
+    for store in candidates {
       let domain = domain(of: store)
       if domain == configuration.metadataDomain {
         beside.append(store)
@@ -41,8 +48,6 @@ struct LogStores: Sendable {
         again.append(store)
       }
     }
-    // Full stores last: a log is short, and deletes must go on when the disks are full.
-    let full = all.filter { stores.state(of: $0) == .full && !usable.contains($0) }
-    return distinct + again + beside + full
+    return distinct + again + beside
   }
 }
