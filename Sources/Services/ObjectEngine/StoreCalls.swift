@@ -16,8 +16,8 @@ struct StoreCalls: Sendable {
   /// Runs `body` for each of `chunks` and returns the errors, by chunk.
   ///
   /// Those of `distant` are cancelled when they stall; once those that got on, together with those
-  /// that are `settled` already, are enough for a write, they have only a short grace. Those of `inline` run one after the other in
-  /// the task of the caller: cheaper, where a call does not wait for a device to sync.
+  /// that are `settled` already, are enough for a write, they have only a short grace. Those of
+  /// `inline` run one after the other in the task of the caller: cheaper, where a call does not wait for a device to sync.
   func run(
     _ chunks: [Int], distant: Set<Int>, inline: Set<Int> = [], settled: [Int] = [],
     isEnough: ([Int]) -> Bool,
@@ -73,7 +73,7 @@ struct StoreCalls: Sendable {
         case .tick(let number):
           // Those that are called here end as always; the others are told to.
           guard number == armed else { continue }
-          givenUp = running
+          givenUp = running.intersection(distant)
           group.cancelAll()
         }
       }

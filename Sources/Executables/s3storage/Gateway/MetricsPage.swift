@@ -20,16 +20,7 @@ struct MetricsPage: Sendable {
       return HTTPResponse(status: 404)
     }
     var page = MetricsText()
-    page.counter(
-      "s3storage_disk_sync_total", "Sync calls for data and directories of stores.",
-      DiskStatistics.dataSyncs.load(ordering: .relaxed)
-        + DiskStatistics.directorySyncs.load(ordering: .relaxed))
-    page.counter(
-      "s3storage_disk_written_bytes_total", "Bytes written to stores.",
-      DiskStatistics.bytesWritten.load(ordering: .relaxed))
-    page.counter(
-      "s3storage_disk_read_bytes_total", "Bytes read from stores.",
-      DiskStatistics.bytesRead.load(ordering: .relaxed))
+    page.addDiskCounters()
     page.gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
     page.gauge(
       "s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)

@@ -27,16 +27,7 @@ struct StorageServerMetrics: Sendable {
 
   private func text() async -> String {
     var page = MetricsText()
-    page.counter(
-      "s3storage_disk_sync_total", "Sync calls for data and directories of stores.",
-      DiskStatistics.dataSyncs.load(ordering: .relaxed)
-        + DiskStatistics.directorySyncs.load(ordering: .relaxed))
-    page.counter(
-      "s3storage_disk_written_bytes_total", "Bytes written to stores.",
-      DiskStatistics.bytesWritten.load(ordering: .relaxed))
-    page.counter(
-      "s3storage_disk_read_bytes_total", "Bytes read from stores.",
-      DiskStatistics.bytesRead.load(ordering: .relaxed))
+    page.addDiskCounters()
     var health: [(labels: String, health: StoreHealth)] = []
     for store in stores.all { health.append(("store=\"\(store.id)\"", await store.health())) }
     page.gauges(
