@@ -71,15 +71,17 @@ final class Fixture: Sendable {
     _ = try await store.beginWriter(minimum: 0, ringVersion: 0)
   }
 
-  /// On either database.
   /// A busy machine is no reason for a test to fail: only tests of impatience are impatient.
-  private static var patientOptions: PostgresOptions {
+  static var patientOptions: PostgresOptions {
     var options = PostgresOptions()
     options.patience = 120_000
+    options.connectTimeout = 120_000
     options.retryTime = 120_000
+    options.resolveTime = 120_000
     return options
   }
 
+  /// On either database.
   static func on(_ kind: DatabaseKind, seed: UInt64 = 1) async throws -> Fixture {
     switch kind {
     case .sqlite: try await Fixture(seed: seed)

@@ -12,7 +12,7 @@ struct Proxied {
   let proxy: PostgresProxy
 
   init(_ change: (inout PostgresOptions) -> Void = { _ in }) async throws {
-    var options = PostgresOptions()
+    var options = Fixture.patientOptions
     options.poolSize = 3
     change(&options)
     let made = Mutex<PostgresProxy?>(nil)
@@ -130,7 +130,8 @@ struct LostConnectionTests {
   @Test("a server that hangs makes a request fail in time, not wait")
   func hang() async throws {
     let proxied = try await Proxied {
-      $0.answerTimeout = 200
+      $0.answerTimeout = 2000
+      $0.retryTime = 3000
       $0.resolveTime = 300
     }
     let (fixture, proxy) = (proxied.fixture, proxied.proxy)

@@ -24,7 +24,7 @@ struct PostgresDriverTests {
 
   @Test("a look-up is one round trip, and a commit that replaces nothing is three")
   func roundTrips() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions(), databaseClock: true)
+    let fixture = try await Fixture(postgres: Fixture.patientOptions, databaseClock: true)
     let bucket = try await fixture.bucket()
     _ = try await fixture.store.commit(fixture.inlineCommit(bucket, .init(key: "warm")))
     func trips() -> UInt64 { fixture.postgres.driver.metrics.durations.counts.reduce(0, +) }
@@ -41,7 +41,7 @@ struct PostgresDriverTests {
 
   @Test("time comes from the database")
   func clock() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions(), databaseClock: true)
+    let fixture = try await Fixture(postgres: Fixture.patientOptions, databaseClock: true)
     let bucket = try await fixture.bucket()
     let made = try await fixture.store.commit(fixture.inlineCommit(bucket, .init(key: "k")))
     let now = try await fixture.store.now()
@@ -52,9 +52,9 @@ struct PostgresDriverTests {
 
   @Test("a statement that takes too long is given up by the server, and the connection is kept")
   func statementTimeout() async throws {
-    var options = PostgresOptions()
+    var options = Fixture.patientOptions
     options.poolSize = 1
-    options.statementTimeout = 100
+    options.statementTimeout = 1000
     let fixture = try await Fixture(postgres: options)
     await #expect {
       try await fixture.postgres.driver.read { _ = try await $0.query(Self.sleep, []) }
@@ -69,10 +69,10 @@ struct PostgresDriverTests {
 
   @Test("a pool that is used up makes few wait, not long, and recovers")
   func exhaustion() async throws {
-    var options = PostgresOptions()
+    var options = Fixture.patientOptions
     options.poolSize = 1
     options.maximumWaiting = 2
-    options.patience = 300
+    options.patience = 3000
     let fixture = try await Fixture(postgres: options)
     let driver = fixture.postgres.driver
     let held = AsyncStream<Void>.makeStream()
@@ -118,9 +118,8 @@ struct PostgresDriverTests {
 
   @Test("those who give up waiting leave the line")
   func cancelledWait() async throws {
-    var options = PostgresOptions()
+    var options = Fixture.patientOptions
     options.poolSize = 1
-    options.patience = 60_000
     let fixture = try await Fixture(postgres: options)
     let driver = fixture.postgres.driver
     try await driver.write(cost: 1) { session in
@@ -137,7 +136,7 @@ struct PostgresDriverTests {
 
   @Test("transactions that wait for each other are both done, one after the other")
   func deadlock() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     let driver = fixture.postgres.driver
     for name in ["a", "b"] { try await fixture.store.setSetting(name, [0]) }
     let first = Count()
@@ -162,7 +161,7 @@ struct PostgresDriverTests {
 
   @Test("a commit that the server refuses for a collision is run again, from the start")
   func collisionInCommit() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     guard case .postgres(let metadata, let server, let name) = fixture.database else { return }
     // A sequence is not rolled back, so that the trigger fails the first two commits only.
     for statement in [
@@ -196,7 +195,7 @@ struct PostgresDriverTests {
 
   @Test("a body that goes on after a statement failed commits nothing")
   func swallowedFailure() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     let bad = SQLStatement("SELECT CAST(1 AS @int) / CAST(0 AS @int)")
     await #expect(throws: MetadataError.self) {
       try await fixture.postgres.driver.write(cost: 1) { session in
@@ -210,7 +209,7 @@ struct PostgresDriverTests {
 
   @Test("text with a zero byte is refused before anything is sent")
   func zeroByte() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     await #expect(throws: MetadataError.self) { try await fixture.store.setSetting("a\0b", [1]) }
     try await fixture.store.setSetting("ab", [1])
     #expect(try await fixture.store.setting("ab") == [1])
@@ -219,7 +218,7 @@ struct PostgresDriverTests {
 
   @Test("what is asked for after the end fails")
   func closed() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     await fixture.close()
     await #expect(throws: MetadataError.unavailable("the metadata database is closed")) {
       try await fixture.bucket()
@@ -232,7 +231,7 @@ struct PostgresDriverTests {
 
   @Test("the model holds behind a pooler's rules: nothing prepared, nothing set in a session")
   func pooler() async throws {
-    var options = PostgresOptions()
+    var options = Fixture.patientOptions
     options.usesPooler = true
     let fixture = try await Fixture(postgres: options)
     let bucket = try await fixture.bucket()
@@ -247,7 +246,7 @@ struct PostgresDriverTests {
 
   @Test("rows that tell of outcomes do not pile up")
   func outcomes() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     guard case .postgres(_, let server, let name) = fixture.database else { return }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for task in 0..<8 {

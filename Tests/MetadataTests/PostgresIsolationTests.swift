@@ -53,7 +53,7 @@ struct PostgresIsolationTests {
 
   @Test("a fence waits for commits under way, and a renewal does not")
   func fence() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     guard case .postgres(_, let server, let name) = fixture.database else { return }
     let bucket = try await fixture.bucket()
     let store = fixture.store
@@ -84,7 +84,7 @@ struct PostgresIsolationTests {
 
   @Test("deleting a bucket, and having it keep versions, wait for commits into it")
   func bucketLock() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     guard case .postgres(_, let server, let name) = fixture.database else { return }
     let bucket = try await fixture.bucket()
     let store = fixture.store
@@ -104,7 +104,7 @@ struct PostgresIsolationTests {
 
   @Test("no object outlives its bucket, whichever of a commit and a delete is first")
   func deleteBucketRaces() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     let store = fixture.store
     for round in 0..<30 {
       let bucket = try await fixture.bucket("b\(round)")
@@ -134,7 +134,7 @@ struct PostgresIsolationTests {
 
   @Test("writers that begin at the same time get different epochs")
   func epochs() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     let driver = fixture.postgres.driver
     let epochs = try await withThrowingTaskGroup(of: UInt64.self) { group in
       for _ in 0..<12 {
@@ -150,7 +150,7 @@ struct PostgresIsolationTests {
 
   @Test("changes of identities made at the same time are all counted")
   func generations() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for index in 0..<20 {
         group.addTask {
@@ -166,7 +166,7 @@ struct PostgresIsolationTests {
 
   @Test("of several who replace the key-encryption keys one wins")
   func encryptionKeys() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     let wins = await withTaskGroup(of: Bool.self) { group in
       for number in 1...8 as ClosedRange<UInt32> {
         group.addTask {
@@ -190,7 +190,7 @@ struct PostgresIsolationTests {
 
   @Test("confirmations that cross each other leave no tombstone")
   func confirmations() async throws {
-    let fixture = try await Fixture(postgres: PostgresOptions())
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
     let store = fixture.store
     let bucket = try await fixture.bucket()
     for _ in 0..<20 {
@@ -213,7 +213,7 @@ struct PostgresIsolationTests {
     "everything at once leaves tables that agree with each other", arguments: [1, 2] as [UInt64])
   func storm(seed: UInt64) async throws {
     print("metadata storm: seed \(seed)")
-    let fixture = try await Fixture(postgres: PostgresOptions(), seed: seed)
+    let fixture = try await Fixture(postgres: Fixture.patientOptions, seed: seed)
     guard case .postgres(_, let server, let name) = fixture.database else { return }
     let store = fixture.store
     let bucket = try await fixture.bucket()

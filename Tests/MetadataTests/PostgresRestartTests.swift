@@ -23,9 +23,8 @@ struct PostgresRestartTests {
       let server = try await Task.detached { try PostgresServer() }.value
       _ = try await PostgresMetadata.migrate(
         url: server.url("postgres"), threads: TestDatabases.threads)
-      var options = PostgresOptions()
+      var options = Fixture.patientOptions
       options.poolSize = 8
-      options.retryTime = 20_000
       change(&options)
       metadata = try await PostgresMetadata.open(
         url: server.url("postgres"), options: options, threads: TestDatabases.threads)
@@ -110,7 +109,7 @@ struct PostgresRestartTests {
 
   @Test("while the server is away requests fail in time, and it is found when it is back")
   func away() async throws {
-    let setup = try await Setup { $0.retryTime = 200 }
+    let setup = try await Setup { $0.retryTime = 3000 }
     try await onThread { try setup.server.crash() }
     await #expect(throws: MetadataError.self) { try await setup.store.setting("x") }
     await #expect(throws: MetadataError.self) { try await setup.store.setSetting("x", [1]) }
