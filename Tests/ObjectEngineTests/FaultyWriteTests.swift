@@ -3,6 +3,7 @@ import ChunkStore
 import Metadata
 import ObjectEngine
 import Runtime
+import Sealing
 import Testing
 
 @Suite("Writes over faulty stores")
@@ -221,5 +222,39 @@ struct FaultyWriteTests {
     try await node.expectDurable("key", "")
     #expect(isSame(try await node.get("key"), bytes[...]))
     await node.close()
+  }
+
+  @Test("chunks of the system go past a store that hangs, sooner where enough have them")
+  func systemChunks() async throws {
+    for (hanging, pause) in [([5], 2), ([4, 5], 10), ([3, 4, 5], 30)] {
+      let clock = SteppedClock()
+      let node = try await FaultyNode.open(clock: clock)
+      node.fault(hanging, .hang, at: .putSmall)
+      let descriptor = ExtentDescriptor(
+        kind: .changeLog, bucketID: 0, bucketName: "", key: [], tenantID: 0, ownerID: 0,
+        sequence: 1, lastModified: node.wall.now, byteCount: 100)
+      let chunk = try await node.engine.seal(
+        Array(repeating: 1, count: 100), as: ExtentID(epoch: 9, random: (0, 1)), descriptor,
+        buffers: BufferPool(limit: 1 << 20, cacheLimit: 0))
+      let targets = [3, 4, 5].map { node.stores[$0].id }
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask {
+          let errors = await node.engine.put([chunk], to: targets, enough: 2)
+          #expect(Set(errors.keys) == Set(hanging.map { node.stores[$0].id }))
+        }
+        // A timer for the start, and one for each store that is through.
+        while node.stores.reduce(0, { $0 + $1.hanging }) < hanging.count
+          || clock.sleeping < 4 - hanging.count
+        {
+          await Task.yield()
+        }
+        clock.advance(.seconds(pause))
+      }
+      await node.expectAtRest("\(hanging)")
+      for place in [3, 4, 5] where !hanging.contains(place) {
+        #expect(node.stores[place].chunks.count == 1)
+      }
+      await node.close()
+    }
   }
 }

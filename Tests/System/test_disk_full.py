@@ -130,6 +130,10 @@ def test_deletes_free_space_where_they_are_logged_in_stores_that_are_full(logged
     # What was left for less than a large object is used up too.
     more = [logged.s3("PUT", f"/bucket/more-{n}", body=b"x" * 500_000).status for n in range(80)]
     assert more[-1] == 503, more
+    # A start changes nothing about it.
+    assert logged.stop() == 0
+    logged.start()
+    check(logged, taken)
     for key in ("inline", *taken[:5]):
         assert logged.s3("DELETE", f"/bucket/{key}").status == 204
         assert logged.s3("GET", f"/bucket/{key}").status == 404

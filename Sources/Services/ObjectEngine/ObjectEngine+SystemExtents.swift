@@ -78,6 +78,31 @@ extension ObjectEngine {
     return SealedChunk(draft, stripe, trailers[0])
   }
 
+  /// Puts the same chunks into several stores at once, into their reserve where they are full;
+  /// returns those that did not take all of them, and why.
+  ///
+  /// A store that stalls is given up, soon once `enough` others have the chunks.
+  public func put(
+    _ chunks: [SealedChunk], to targets: [StoreID], enough: Int
+  ) async -> [StoreID: ChunkStoreError] {
+    let members = targets.map { stores[$0] }
+    let calls = StoreCalls(options: configuration.faults, pool: pool, quorum: 1)
+    let errors = await calls.run(
+      Array(targets.indices),
+      distant: Set(members.indices.filter { members[$0] is any CancellableChunkStore }),
+      isEnough: { $0.count >= enough }
+    ) { place throws(ChunkStoreError) in
+      guard let store = members[place] else { throw .offline("unknown store") }
+      for chunk in chunks {
+        try await store.putSmall(
+          chunk.header, data: chunk.data, range: chunk.range, trailer: chunk.trailer,
+          space: .reserve)
+      }
+    }
+    return Dictionary(
+      errors.map { (targets[$0.key], $0.value) }, uniquingKeysWith: { first, _ in first })
+  }
+
   /// Begins to read all of an extent that is not empty, whoever names it.
   public func read(_ extent: Extent) throws -> ObjectRead {
     let link = ExtentLink(

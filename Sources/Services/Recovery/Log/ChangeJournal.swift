@@ -226,8 +226,12 @@ public final class ChangeJournal: ChangeSink {
     while taken.count < copies, !candidates.isEmpty {
       let round = candidates.prefix(copies - taken.count)
       candidates = candidates.dropFirst(round.count)
-      for (store, error) in await put(chunks, to: Array(round)) {
-        guard let error else {
+      // Deletes must be logged before they can free any space: full stores take them too. All but
+      // one of the copies suffice for the others not to wait for a store that hangs.
+      let errors = await engine.put(
+        chunks, to: Array(round), enough: max(1, copies - 1 - taken.count))
+      for store in round {
+        guard let error = errors[store] else {
           taken.append(store)
           continue
         }
@@ -262,34 +266,6 @@ public final class ChangeJournal: ChangeSink {
         try await engine.seal(bytes, as: id, descriptor, buffers: buffers))
     }
     return chunks
-  }
-
-  /// Writes the same chunks to several stores at once; an error for each that did not take them.
-  private func put(
-    _ chunks: [SealedChunk], to targets: [StoreID]
-  ) async -> [(StoreID, ChunkStoreError?)] {
-    let engine = engine
-    return await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
-      for target in targets {
-        group.addTask(executorPreference: engine.pool) {
-          guard let store = engine.stores[target] else {
-            return (target, .offline("unknown store"))
-          }
-          do throws(ChunkStoreError) {
-            for chunk in chunks {
-              // Deletes must be logged before they can free any space.
-              try await store.putSmall(
-                chunk.header, data: chunk.data, range: chunk.range, trailer: chunk.trailer,
-                space: .reserve)
-            }
-            return (target, nil)
-          } catch {
-            return (target, error)
-          }
-        }
-      }
-      return await group.reduce(into: []) { $0.append($1) }
-    }
   }
 
   private func note(

@@ -88,7 +88,8 @@ struct KeyRecord: Hashable, Sendable {
       ChunkHeader(id: Self.chunk, scheme: scheme, cluster: cluster), data: buffer,
       range: 0..<bytes.count,
       trailer: digester.finish(
-        extentLength: bytes.count, storedLength: bytes.count, wrappedKey: [], descriptor: []))
+        extentLength: bytes.count, storedLength: bytes.count, wrappedKey: [], descriptor: []),
+      space: .reserve)
   }
 }
 
