@@ -77,7 +77,8 @@ extension AdminService {
       "objects": .integer(counts.objects), "versions": .integer(counts.versions),
       "extents": .integer(counts.extents), "inline_objects": .integer(counts.inlineObjects),
       "uploads": .integer(counts.uploads), "tombstones": .integer(counts.tombstones),
-      "repairs": .integer(counts.repairs), "bytes": .integer(counts.bytes),
+      "repairs": .integer(counts.repairs), "under_spread": .integer(counts.underSpread),
+      "bytes": .integer(counts.bytes),
     ]
   }
 }

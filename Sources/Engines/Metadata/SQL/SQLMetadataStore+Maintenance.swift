@@ -62,7 +62,7 @@ extension SQLMetadataStore {
       return MetadataCounts(
         objects: try usage?.int(0) ?? 0, versions: numbers[0], extents: numbers[1],
         inlineObjects: numbers[2], uploads: numbers[3], tombstones: numbers[4],
-        repairs: numbers[5] + numbers[6], bytes: try usage?.int(1) ?? 0)
+        repairs: numbers[5] + numbers[6], underSpread: numbers[6], bytes: try usage?.int(1) ?? 0)
     }
   }
 

@@ -49,13 +49,15 @@ public struct MetadataCounts: Hashable, Sendable {
   public var tombstones: Int64
   /// Extents waiting for repair, or for stores over which to spread their chunks.
   public var repairs: Int64
+  /// Those of `repairs` that miss nothing: a store holds several of their chunks.
+  public var underSpread: Int64
   /// Plaintext bytes of current objects.
   public var bytes: Int64
 
   /// Makes counts of its fields.
   public init(
     objects: Int64, versions: Int64, extents: Int64, inlineObjects: Int64, uploads: Int64,
-    tombstones: Int64, repairs: Int64, bytes: Int64
+    tombstones: Int64, repairs: Int64, underSpread: Int64 = 0, bytes: Int64
   ) {
     self.objects = objects
     self.versions = versions
@@ -64,6 +66,7 @@ public struct MetadataCounts: Hashable, Sendable {
     self.uploads = uploads
     self.tombstones = tombstones
     self.repairs = repairs
+    self.underSpread = underSpread
     self.bytes = bytes
   }
 }

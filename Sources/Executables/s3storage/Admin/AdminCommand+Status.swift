@@ -37,7 +37,9 @@ extension AdminCommand {
     text += "objects     \(number(counts["objects"])), \(bytes(counts["bytes"])); "
     text += "\(number(counts["versions"])) versions, \(number(counts["uploads"])) uploads\n"
     text += "chunks      \(number(answer["chunks"])) of \(number(counts["extents"])) extents; "
-    text += "\(number(counts["repairs"])) to repair, \(number(counts["tombstones"])) to delete\n"
+    let spread = counts["under_spread"]?.integer ?? 0
+    let lost = counts["repairs"]?.integer.map { "\($0 - spread)" } ?? "-"
+    text += "\(lost) to repair, \(spread) to spread, \(number(counts["tombstones"])) to delete\n"
     if answer["master_key_exported"]?.bool != true {
       text += "WARNING     the master key was not exported: s3storage admin key export FILE\n"
     }

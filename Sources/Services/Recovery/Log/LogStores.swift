@@ -26,7 +26,11 @@ struct LogStores: Sendable {
   func ranked(preferring preferred: [StoreID], key: ExtentID) -> [StoreID] {
     let walk = stores.ring.place(key, count: stores.all.count)
     let all = preferred + walk.filter { !preferred.contains($0) }
-    let usable = all.filter { stores.state(of: $0) == .active && stores[$0] != nil }
+    let ring = stores.ring
+    let leaving = Set(all.filter { ring.node($0)?.state == .draining })
+    let usable = all.filter {
+      stores.state(of: $0) == .active && stores[$0] != nil && !leaving.contains($0)
+    }
     var domains: Set<String> = []
     var distinct: [StoreID] = []
     var again: [StoreID] = []
@@ -42,7 +46,7 @@ struct LogStores: Sendable {
       }
     }
     // Full stores last: a log is short, and deletes must go on when the disks are full.
-    let full = all.filter { stores.state(of: $0) == .full && !usable.contains($0) }
+    let full = all.filter { stores.state(of: $0) == .full && !leaving.contains($0) }
     return distinct + again + beside + full
   }
 }
