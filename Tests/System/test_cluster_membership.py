@@ -100,7 +100,7 @@ def test_a_drained_server_ends_empty_and_is_removed(cluster, bucket):
     with Crowd(2, library.read_any), Crowd(1, lambda _: shelf.step()):
         command(cluster, "drain", leaving)
         cluster.until(
-            lambda: entry(cluster, leaving)["state"] == "drained", 90,
+            lambda: entry(cluster, leaving)["state"] == "drained", 180,
             lambda: f"{chunks(leaving)} are left")
         assert chunks(leaving) == 0
     command(cluster, "remove", leaving)
@@ -127,7 +127,7 @@ def test_a_drained_server_holds_neither_log_nor_snapshots_nor_keys(make_cluster)
         command(cluster, "drain", leaving)
         # What is said of it and what it says itself: nothing is left, and nothing comes again.
         cluster.until(
-            lambda: entry(cluster, leaving)["state"] == "drained", 180,
+            lambda: entry(cluster, leaving)["state"] == "drained", 300,
             lambda: f"{chunks(leaving)} are left")
         assert chunks(leaving) == 0
         # More goes to the log and into a snapshot, and nothing of it there.

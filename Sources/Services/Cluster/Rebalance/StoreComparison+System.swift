@@ -33,8 +33,8 @@ extension StoreComparison {
         guard case .missing = error else { continue }
       }
       do throws(ChunkStoreError) {
-        guard try await copy(chunk, from: store, to: target) else { return false }
-        isElsewhere = true
+        // One that cannot be read here is of no use here: other copies suffice, if there are any.
+        if try await copy(chunk, from: store, to: target) { isElsewhere = true }
         break
       } catch {
         // The next one may take it.
