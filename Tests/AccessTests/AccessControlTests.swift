@@ -17,10 +17,10 @@ struct AccessControlTests {
     let database: SQLiteMetadata
     let keys: KeyRing
     let access: AccessControl
-    let clock: SteppedClock
+    let clock: ManualClock
 
     init() async throws {
-      let clock = SteppedClock()
+      let clock = ManualClock(seconds: 1_800_000_000)
       self.clock = clock
       database = try await SQLiteMetadata.open(
         path: directory.path + "/m.db", pool: ThreadPool(name: "test-sql", threadCount: 2))
@@ -31,14 +31,6 @@ struct AccessControlTests {
 
     func another() -> AccessControl {
       AccessControl(metadata: database.store, keys: keys, clock: clock, random: SystemRandom())
-    }
-  }
-
-  final class SteppedClock: WallClock {
-    private let time = Mutex(Timestamp(seconds: 1_800_000_000))
-    var now: Timestamp { time.withLock { $0 } }
-    func advance(seconds: Int64) {
-      time.withLock { $0 = $0.advanced(byMilliseconds: seconds * 1000) }
     }
   }
 

@@ -7,6 +7,7 @@ import Runtime
 import Sealing
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 import Trust
 
@@ -36,12 +37,14 @@ struct ClusterEndpointTests {
     let error = Mutex<MetadataError?>(nil)
   }
 
-  private func makeFixture(_ members: Members) async throws -> (AdminFixture, ClusterAuthority) {
+  private func makeFixture(
+    _ members: Members, clock: any WallClock = SystemWallClock()
+  ) async throws -> (AdminFixture, ClusterAuthority) {
     let authority = ClusterAuthority(
       settings: Settings(),
       keys: KeyRing(cluster: ClusterID(high: 1, low: 2)) {
         SystemRandom().bytes($0)
-      }, clock: SystemWallClock(), random: SystemRandom(), log: .none)
+      }, clock: clock, random: SystemRandom(), log: .none)
     let enrolment = EnrolmentService(
       authority: authority,
       directory: EnrolmentService.Directory(
@@ -155,7 +158,8 @@ struct ClusterEndpointTests {
 
   @Test("Strange requests are refused with JSON that tells nothing, and slowed down")
   func strangers() async throws {
-    let (fixture, authority) = try await makeFixture(Members())
+    // Time stands: none of their failures is forgiven meanwhile.
+    let (fixture, authority) = try await makeFixture(Members(), clock: ManualClock())
     try await authority.initialize()
     try await fixture.serving { _ in
       let client = FilesClient(fixture.port, bearer: nil)

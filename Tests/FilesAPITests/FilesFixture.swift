@@ -11,6 +11,7 @@ import Runtime
 import Sealing
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 /// The Files API over a real HTTP server and engine, with metadata and stores in memory.
@@ -19,7 +20,7 @@ struct FilesFixture: Sendable {
   let stores: [MemoryChunkStore]
   let engine: ObjectEngine
   let access: AccessControl
-  let clock = ManualClock()
+  let clock = ManualClock(seconds: start)
   let health = HealthSwitch()
   let service: FilesService
   let server: HTTPServer
@@ -88,15 +89,6 @@ struct FilesFixture: Sendable {
 
   /// Chunks in all stores.
   var chunkCount: Int { stores.reduce(0) { $0 + $1.chunkCount } }
-}
-
-/// A clock that stands until it is moved.
-final class ManualClock: WallClock {
-  private let time = Mutex(Timestamp(seconds: FilesFixture.start))
-  var now: Timestamp { time.withLock { $0 } }
-  func advance(seconds: Int64) {
-    time.withLock { $0 = $0.advanced(byMilliseconds: seconds * 1000) }
-  }
 }
 
 /// What `/health` is to tell.

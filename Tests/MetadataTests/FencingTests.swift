@@ -56,7 +56,7 @@ struct FencingTests {
   func writers() async throws {
     let fixture = try await Fixture.on(.postgres)
     let epoch = try #require(await fixture.store.liveWriters().first?.epoch)
-    fixture.clock.advance(60_000)
+    fixture.clock.advance(milliseconds: 60_000)
     let store = fixture.store
     let order = try await order(fixture) { session in
       _ = try await session.query(Self.writer, [.int(Int64(epoch))])
@@ -87,7 +87,7 @@ struct FencingTests {
     let fixture = try await Fixture.on(.postgres)
     let store = fixture.store
     #expect(try await store.acquireLease("work", holder: 1, length: .seconds(30)) == 1)
-    fixture.clock.advance(60_000)
+    fixture.clock.advance(milliseconds: 60_000)
     let lease = SQLStatement("SELECT holder, fence FROM leases WHERE name = $1 @share")
     let order = try await order(fixture) { session in
       _ = try await session.query(lease, [.text("work")])

@@ -7,17 +7,6 @@ import Runtime
 import Synchronization
 import TestSupport
 
-/// A clock that tests move.
-final class ManualClock: WallClock {
-  private let time: Mutex<Int64>
-
-  init(_ milliseconds: Int64 = 1_700_000_000_000) { time = Mutex(milliseconds) }
-
-  var now: Timestamp { Timestamp(milliseconds: time.withLock { $0 }) }
-
-  func advance(_ milliseconds: Int64) { time.withLock { $0 += milliseconds } }
-}
-
 /// A metadata store on a database of its own, and makers of what goes into it.
 final class Fixture: Sendable {
   /// Threads live as long as the process, so that all fixtures share them.

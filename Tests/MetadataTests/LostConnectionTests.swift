@@ -245,7 +245,7 @@ private struct Subject {
   func verify(_ mutation: LostConnectionTests.Mutation) async throws {
     let store = fixture.store
     let usage = try await store.usage(of: bucket.id)
-    fixture.clock.advance(1)
+    fixture.clock.advance(milliseconds: 1)
     let dead = try await store.tombstones(before: fixture.clock.now, limit: 10_000)
     let isOldDead = dead.contains { $0.extent == old.id }
     let uploads = try await store.listUploads(UploadListRequest(bucket: bucket.id, limit: 9))

@@ -180,7 +180,7 @@ extension ModelRun {
     #expect(counts.extents == Int64(reference.extentCount))
     #expect(counts.inlineObjects == Int64(reference.inlineCount))
     #expect(counts.uploads == Int64(reference.uploads.count))
-    fixture.clock.advance(1)
+    fixture.clock.advance(milliseconds: 1)
     let tombstones = try await store.tombstones(before: fixture.clock.now, limit: 10_000)
     #expect(Set(tombstones.map(\.extent)) == reference.tombstones)
     let walked = try await store.extents(after: nil, limit: 10_000)

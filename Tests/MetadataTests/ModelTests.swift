@@ -66,7 +66,7 @@ final class ModelRun {
   }
 
   func step() async throws {
-    fixture.clock.advance(Int64(pick(3)))
+    fixture.clock.advance(milliseconds: Int64(pick(3)))
     switch pick(20) {
     case 0..<7: try await commit()
     case 7..<10: try await delete()

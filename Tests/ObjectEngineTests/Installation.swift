@@ -14,17 +14,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A clock that tests move.
-final class ManualClock: WallClock {
-  private let time: Mutex<Int64>
-
-  init(_ milliseconds: Int64 = 1_700_000_000_000) { time = Mutex(milliseconds) }
-
-  var now: Timestamp { Timestamp(milliseconds: time.withLock { $0 }) }
-
-  func advance(seconds: Int64) { time.withLock { $0 += seconds * 1000 } }
-}
-
 /// What an installation is made of while it is closed: a directory, ids and keys.
 struct InstallationPlan: Sendable {
   let directory: TemporaryDirectory

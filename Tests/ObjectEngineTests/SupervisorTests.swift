@@ -2,6 +2,7 @@ import Base
 import Cluster
 import Runtime
 import Synchronization
+import TestSupport
 import Testing
 
 /// A clock on which waiting takes no time: it notes how long was asked for and moves on.

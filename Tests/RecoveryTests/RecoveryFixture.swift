@@ -16,17 +16,6 @@ import Testing
 
 @testable import Recovery
 
-/// A clock that tests move.
-final class ManualClock: WallClock {
-  private let time: Mutex<Int64>
-
-  init(_ milliseconds: Int64 = 1_700_000_000_000) { time = Mutex(milliseconds) }
-
-  var now: Timestamp { Timestamp(milliseconds: time.withLock { $0 }) }
-
-  func advance(seconds: Int64) { time.withLock { $0 += seconds * 1000 } }
-}
-
 /// Stores and keys of one installation, in a directory of its own; any number of databases over
 /// them. No syncs.
 final class RecoveryFixture: Sendable {

@@ -1,3 +1,4 @@
+import TestSupport
 import Base
 import Checksums
 import Crypto

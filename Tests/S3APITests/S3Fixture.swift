@@ -17,16 +17,6 @@ import Telemetry
 import TestSupport
 import Testing
 
-/// A clock that stands until it is moved.
-final class ManualClock: WallClock {
-  static let start: Int64 = 1_800_000_000
-  private let time = Mutex(Timestamp(seconds: start))
-  var now: Timestamp { time.withLock { $0 } }
-  func advance(seconds: Int64) {
-    time.withLock { $0 = $0.advanced(byMilliseconds: seconds * 1000) }
-  }
-}
-
 /// The S3 API over a real HTTP server, the real engine, SQLite and six local stores.
 struct S3Fixture: Sendable {
   private static let pool = ThreadPool(name: "s3-io", threadCount: 4)
@@ -34,7 +24,7 @@ struct S3Fixture: Sendable {
     cluster: ClusterID(high: 5, low: 5), random: SystemRandom().bytes)
 
   let directory = TemporaryDirectory()
-  let clock = ManualClock()
+  let clock = ManualClock(seconds: 1_800_000_000)
   let metadata: SQLiteMetadata
   let stores: [LocalChunkStore]
   let engine: ObjectEngine

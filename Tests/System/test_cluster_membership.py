@@ -17,7 +17,11 @@ def cluster(make_cluster):
 
 @pytest.fixture
 def bucket(cluster):
-    assert send(cluster.gateways[0], "PUT", "/bucket").status == 200
+    return make_bucket(cluster)
+
+
+def make_bucket(cluster):
+    cluster.until(lambda: send(cluster.gateways[0], "PUT", "/bucket").status in (200, 409), 60)
     return "bucket"
 
 
@@ -45,14 +49,28 @@ def store(cluster, bucket, count=40):
         sizes=[300_000, 600_000, 1_300_000]).store()
 
 
-def await_repaired(cluster, timeout=60):
-    """Waits until nothing waits for repair."""
+def await_repaired(cluster, timeout=120):
+    """Waits until no extent waits for repair."""
+    cluster.until(lambda: counts(cluster)["repairs"] == 0, timeout, lambda: f"{counts(cluster)}")
+
+
+def await_made_again(cluster, timeout=120):
+    """Waits until every chunk of servers that are lost or left was made again elsewhere."""
+    # Only a walk that met no chunk of theirs ends balanced.
     cluster.until(
-        lambda: waiting(cluster) == 0, timeout, lambda: f"{waiting(cluster)} to repair")
+        lambda: cluster.gateways[0].admin("servers", "list", "--json")["balanced"], timeout,
+        lambda: f"{counts(cluster)}")
+    await_repaired(cluster, timeout)
 
 
-def waiting(cluster):
-    return cluster.gateways[0].admin("status", "--json")["counts"]["repairs"]
+def counts(cluster):
+    return cluster.gateways[0].admin("status", "--json")["counts"]
+
+
+def lose(cluster, server):
+    """Kills a server, and waits until it counts as lost."""
+    server.kill()
+    cluster.until(lambda: entry(cluster, server)["health"] == "lost", 60)
 
 
 def test_a_server_that_joins_gets_its_share_and_nothing_stops(cluster, bucket):
@@ -79,8 +97,9 @@ def test_a_drained_server_ends_empty_and_is_removed(cluster, bucket):
     with Crowd(2, library.read_any), Crowd(1, lambda _: shelf.step()):
         command(cluster, "drain", leaving)
         cluster.until(
-            lambda: entry(cluster, leaving)["state"] == "drained", 90,
+            lambda: entry(cluster, leaving)["state"] == "drained", 180,
             lambda: f"{chunks(leaving)} are left")
+        assert chunks(leaving) == 0
     command(cluster, "remove", leaving)
     leaving.stop()
     cluster.until(lambda: entry(cluster, leaving)["state"] == "left")
@@ -93,6 +112,31 @@ def test_a_drained_server_ends_empty_and_is_removed(cluster, bucket):
     library.read_all()
 
 
+def test_a_drained_server_holds_neither_log_nor_snapshots_nor_keys(make_cluster):
+    cluster = make_cluster({"SNAPSHOT_SECONDS": "0"}, servers=7).start()
+    bucket = make_bucket(cluster)
+    library = store(cluster, bucket, 12)
+    leaving = cluster.servers[3]
+    cluster.gateways[0].admin("snapshot", "--json")
+    assert chunks(leaving)
+    shelf = Shelf(cluster.gateways, bucket, "logging")
+    with Crowd(2, library.read_any), Crowd(1, lambda _: shelf.step()):
+        command(cluster, "drain", leaving)
+        # What is said of it and what it says itself: nothing is left, and nothing comes again.
+        cluster.until(
+            lambda: entry(cluster, leaving)["state"] == "drained", 300,
+            lambda: f"{chunks(leaving)} are left")
+        assert chunks(leaving) == 0
+        # More goes to the log and into a snapshot, and nothing of it there.
+        cluster.gateways[0].admin("snapshot", "--json")
+        assert chunks(leaving) == 0
+        assert entry(cluster, leaving)["state"] == "drained"
+    command(cluster, "remove", leaving)
+    assert leaving.stop() == 0
+    library.read_all()
+    shelf.check()
+
+
 @pytest.mark.parametrize("servers", [7, 6])
 def test_chunks_of_a_dead_server_are_made_again_elsewhere(cluster, bucket, servers):
     for _ in range(servers - len(cluster.servers)):
@@ -100,15 +144,35 @@ def test_chunks_of_a_dead_server_are_made_again_elsewhere(cluster, bucket, serve
     cluster.await_spread(servers)
     library = store(cluster, bucket, 20)
     dead, *others = cluster.servers
-    dead.kill()
-    cluster.until(lambda: entry(cluster, dead)["health"] == "lost", 60)
+    lose(cluster, dead)
     # A repair that asked the dead server first would take seconds for each extent.
     cluster.until(
         lambda: sum(chunks(s) for s in others) >= 6 * 20, 60,
-        lambda: f"{[chunks(s) for s in others]}, {waiting(cluster)} to repair")
+        lambda: f"{[chunks(s) for s in others]}, {counts(cluster)}")
     await_repaired(cluster)
     # Where chunks double up, two on one server are the most.
     for server in random.sample(others, 2 if servers == 7 else 1):
+        server.kill()
+    library.read_all()
+
+
+def test_a_new_server_takes_the_place_of_a_dead_one(cluster, bucket):
+    library = store(cluster, bucket, 20)
+    dead = cluster.servers[1]
+    lose(cluster, dead)
+    new = cluster.add_server()
+    new.start()
+    cluster.await_active(6)
+    cluster.gateways[0].admin(
+        "servers", "replace", entry(cluster, dead)["id"], entry(cluster, new)["id"])
+    assert entry(cluster, dead)["state"] == "left"
+    await_made_again(cluster)
+    extents = counts(cluster)["extents"]
+    cluster.until(
+        lambda: chunks(new) >= extents, 60, lambda: f"{chunks(new)} of {extents}")
+    library.read_all()
+    # It is as good as the one before it: any two more may go.
+    for server in random.sample([s for s in cluster.servers if s not in (dead, new)], 2):
         server.kill()
     library.read_all()
 
@@ -152,10 +216,9 @@ def test_a_disk_that_was_replaced_is_filled_again(cluster, bucket):
     cluster.await_active(6)
     cluster.gateways[0].admin("stores", "replace", old, new)
     cluster.until(
-        lambda: chunks(server) >= before * 0.5, 90, lambda: f"{chunks(server)} of {before}")
-    cluster.until(
-        lambda: cluster.gateways[0].admin("servers", "list", "--json")["balanced"], 60)
-    await_repaired(cluster)
+        lambda: chunks(server) >= before, 120, lambda: f"{chunks(server)} of {before}")
+    await_made_again(cluster)
+    library.read_all()
     for other in random.sample([s for s in cluster.servers if s is not server], 2):
         other.kill()
     library.read_all()

@@ -11,15 +11,6 @@ import Testing
 
 @testable import Trust
 
-/// A clock that a test moves.
-final class SteppedClock: WallClock {
-  private let time = Mutex(Timestamp(seconds: 1_800_000_000))
-  var now: Timestamp { time.withLock { $0 } }
-  func advance(days: Int64 = 0, seconds: Int64 = 0) {
-    time.withLock { $0 = $0.advanced(byMilliseconds: days * 86_400_000 + seconds * 1000) }
-  }
-}
-
 /// What membership knows, as a test wants it.
 final class FakeDirectory: Sendable {
   struct State {
@@ -53,7 +44,7 @@ struct TrustFixture: Sendable {
   let directory = TemporaryDirectory()
   let database: SQLiteMetadata
   let keys = KeyRing(cluster: ClusterID(high: 1, low: 2), random: SystemRandom().bytes)
-  let clock = SteppedClock()
+  let clock = ManualClock(seconds: 1_800_000_000)
   let members = FakeDirectory()
   let lines = LogLines()
   let authority: ClusterAuthority

@@ -133,15 +133,16 @@ public final class MetadataRecovery: Sendable {
     return .seconds(1)
   }
 
-  /// Puts the keys into every store that has not got them as they are now. Returns how many stores
-  /// have them. After a rotation of the master key this must come to enough stores before the old
-  /// key is let go.
+  /// Puts the keys into every store that is to have them and has not got them as they are now.
+  /// Returns how many of them have the keys. After a rotation of the master key this must come to
+  /// enough stores before the old key is let go.
   @discardableResult
   public func publishKeys() async throws -> Int {
+    let publisher = KeyPublisher(engine: engine, metadata: metadata)
     let count = try await withTaskExecutorPreference(engine.pool) {
-      try await KeyPublisher(engine: engine, metadata: metadata).publish()
+      try await publisher.publish()
     }
-    let all = engine.stores.all.count
+    let all = publisher.targets.count
     let before = state.withLock { state in
       defer { state.keyCopies = count }
       return state.keyCopies

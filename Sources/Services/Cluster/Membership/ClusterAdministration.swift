@@ -43,8 +43,7 @@ public struct StorageServerStatus: Hashable, Sendable {
   public var heartbeatAge: Duration
   /// Its stores, in order, those that left not included.
   public var stores: [Store]
-  /// Whether it is being emptied, and was found to hold no chunk but what the system keeps about
-  /// itself, nor will get one.
+  /// Whether it is being emptied, and was found to hold no chunk at all, nor will get one.
   public var isDrained: Bool
 }
 
@@ -107,7 +106,9 @@ public struct ClusterAdministration: Sendable {
           capacity: capacity, used: health.map { Int64($0.used) } ?? max(0, capacity - free),
           free: free, chunks: health.map { Int64($0.chunkCount) } ?? record.chunkCount)
       }
-      let isEmpty = stores.allSatisfy { empty.contains($0.record.id) }
+      let isEmpty = stores.allSatisfy { store in
+        empty.contains(store.record.id) && reported[store.record.id]?.chunkCount ?? 0 == 0
+      }
       return StorageServerStatus(
         record: server, health: Self.health(of: server, records, sight),
         heartbeatAge: .milliseconds(

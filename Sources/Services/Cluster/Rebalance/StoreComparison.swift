@@ -2,6 +2,7 @@ import Base
 import ChunkStore
 import Metadata
 import ObjectEngine
+import Placement
 import Telemetry
 
 /// Compares what a store holds with what the metadata says that it should.
@@ -25,8 +26,9 @@ struct StoreComparison: Sendable {
     var garbage = 0
     /// Chunks that belong elsewhere: deleted once no read needs them here.
     var strays = 0
-    /// Chunks that stay, but those that hold what the system keeps about itself: they are of use
-    /// until they are written anew, in other stores.
+    /// Chunks that hold what the system keeps about itself and lie elsewhere by now.
+    var moved = 0
+    /// Chunks that stay.
     var kept = 0
   }
 
@@ -35,7 +37,8 @@ struct StoreComparison: Sendable {
     try await engine.metadata.setting(SweepWorker.holdSetting) ?? [0] != [0]
   }
 
-  /// Looks at a page of a store's chunks. Precondition: it is not held.
+  /// Looks at a page of a store's chunks; what the system keeps about itself moves away from one
+  /// that is being emptied. Precondition: it is not held.
   func examine(
     _ store: any ChunkStore, from position: ChunkListPosition?
   ) async throws -> Outcome {
@@ -43,6 +46,7 @@ struct StoreComparison: Sendable {
     var outcome = Outcome(next: page.next)
     guard !page.chunks.isEmpty else { return outcome }
     let standings = try await metadata.standings(of: page.chunks.map(\.extent))
+    let isLeaving = engine.stores.ring.node(store.id)?.state == .draining
     var garbage: [ChunkID] = []
     var strays: [MovedChunk] = []
     for chunk in page.chunks {
@@ -55,7 +59,12 @@ struct StoreComparison: Sendable {
         }
         strays.append(MovedChunk(chunk: chunk, formerStore: store.id))
       case .garbage: garbage.append(chunk)
-      case .unknown: outcome.kept += SystemExtentID.isReserved(chunk.extent) ? 0 : 1
+      case .unknown:
+        if isLeaving, try await relocate(chunk, from: store) {
+          outcome.moved += 1
+        } else {
+          outcome.kept += 1
+        }
       }
     }
     if !garbage.isEmpty {

@@ -87,7 +87,7 @@ public final class StrayWorker: BackgroundWorker {
       state.position = outcome.next
       if outcome.next == nil { state.walked[chosen] = now }
     }
-    count.add(outcome.garbage + outcome.strays, detail: "comparing")
+    count.add(outcome.garbage + outcome.strays + outcome.moved, detail: "comparing")
     return .throttled
   }
 
@@ -102,14 +102,18 @@ public final class StrayWorker: BackgroundWorker {
     }
   }
 
-  /// The end of a walk along a store that is being emptied: nothing is left, if so.
+  /// The end of a walk along a store that is being emptied: whether nothing is left is kept, also
+  /// when something came back.
   private func noteEmpty(_ store: StoreID) async throws {
     let stores = comparison.engine.stores
     let (left, ring) = state.withLock { ($0.left, $0.ring) }
-    guard stores.ring.node(store)?.state == .draining, left == 0, ring >= stores.ringVersion
-    else { return }
-    try await comparison.metadata.setSetting(
-      Self.emptySetting(store), RingWalk.bytes(ring))
+    guard stores.ring.node(store)?.state == .draining else { return }
+    let name = Self.emptySetting(store)
+    if left == 0, ring >= stores.ringVersion {
+      try await comparison.metadata.setSetting(name, RingWalk.bytes(ring))
+    } else if left > 0, try await comparison.metadata.setting(name) != nil {
+      try await comparison.metadata.setSetting(name, RingWalk.bytes(0))
+    }
   }
 
   /// A store that is being emptied, every now and then; else the one not walked for the longest.

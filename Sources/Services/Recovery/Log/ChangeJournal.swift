@@ -219,6 +219,9 @@ public final class ChangeJournal: ChangeSink {
       return false
     }
     CrashPoint.reach(.logSealed)
+    // As any write: a ring is acknowledged when no piece goes by a former one any more.
+    let write = engine.writes.begin(at: engine.clock.now)
+    defer { engine.writes.end(write) }
     let preferred = state.withLock { $0.chosen }
     var candidates = logStores.ranked(preferring: preferred, key: chunks[0].header.id.extent)[...]
     var taken: [StoreID] = []

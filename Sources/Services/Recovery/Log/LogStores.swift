@@ -25,7 +25,10 @@ struct LogStores: Sendable {
   /// good as others, so that a process keeps to its stores.
   func ranked(preferring preferred: [StoreID], key: ExtentID) -> [StoreID] {
     let walk = stores.ring.place(key, count: stores.all.count)
-    let all = preferred + walk.filter { !preferred.contains($0) }
+    // What leaves would have to hand it on.
+    let all = (preferred + walk.filter { !preferred.contains($0) }).filter {
+      stores.ring.node($0)?.state != .draining
+    }
     // Full stores last: they take a log into their reserve, so that deletes go on.
     return [StoreHealth.State.active, .full].flatMap { state in
       ordered(all.filter { stores.state(of: $0) == state && stores[$0] != nil })

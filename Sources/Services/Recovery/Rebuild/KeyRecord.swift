@@ -3,6 +3,7 @@ import ChunkStore
 import Erasure
 import Metadata
 import ObjectEngine
+import Placement
 import Runtime
 import Sealing
 
@@ -93,25 +94,36 @@ struct KeyRecord: Hashable, Sendable {
   }
 }
 
-/// Sees to it that every store has the keys.
+/// Sees to it that every store has the keys, but for those that are being emptied.
 struct KeyPublisher: Sendable {
   let engine: ObjectEngine
   let metadata: any MetadataStore
 
-  /// Writes the keys as the metadata has them to the stores that have others. Returns how many
-  /// stores have them now.
+  /// The stores that are to have the keys.
+  var targets: [any ChunkStore] {
+    let ring = engine.stores.ring
+    return engine.stores.all.filter { ring.node($0.id)?.state != .draining }
+  }
+
+  /// Writes the keys as the metadata has them to the stores that have others. Returns how many of
+  /// the stores that are to have them do so now.
+  ///
+  /// A store that is being emptied gets none; the ones that it still has are kept up to date.
   @concurrent
   func publish() async throws -> Int {
     let keys = try await metadata.encryptionKeys()
     let record = KeyRecord(cluster: engine.clusterID, keys: keys)
     let engine = engine
+    let targets = Set(targets.map(\.id))
     return await withTaskGroup(of: Bool.self) { group in
       for store in engine.stores.all {
+        let isTarget = targets.contains(store.id)
         group.addTask(executorPreference: engine.pool) {
-          if await KeyRecord.read(from: store) == record { return true }
+          let found = await KeyRecord.read(from: store)
+          guard found != record, isTarget || found != nil else { return isTarget }
           do throws(ChunkStoreError) {
             try await record.write(to: store)
-            return true
+            return isTarget
           } catch {
             return false
           }
