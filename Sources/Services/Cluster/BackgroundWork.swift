@@ -68,8 +68,11 @@ public struct BackgroundWork: Sendable {
     let horizon = ReadHorizon(
       engine: engine, others: metadata, lease: configuration.leaseLength)
     let copies = FormerCopies(repairer: repairer, horizon: horizon)
+    let keeper = WriterKeeper(
+      engine: engine, metadata: metadata, length: configuration.leaseLength, log: log)
     let comparison = StoreComparison(
-      engine: engine, metadata: metadata, copies: copies, log: log.named("comparison"))
+      engine: engine, metadata: metadata, copies: copies,
+      isTimelineOver: { try await keeper.isTimelineOver() }, log: log.named("comparison"))
     let led: [any BackgroundWorker] = [
       WriterReclaimWorker(
         metadata: metadata, interval: configuration.leaseLength / 6, log: log),
@@ -77,7 +80,8 @@ public struct BackgroundWork: Sendable {
         engine: engine, delay: configuration.deletionDelay, interval: .seconds(10),
         horizon: horizon, hasLeft: { membership.hasLeft($0) }, log: log),
       SweepWorker(
-        engine: engine, interval: configuration.sweepInterval, isShared: true, log: log),
+        engine: engine, interval: configuration.sweepInterval, isShared: true,
+        isTimelineOver: { try await keeper.isTimelineOver() }, log: log),
       LossWorker(engine: engine, membership: membership, log: log),
       RepairWorker(
         repairer: repairer, interval: configuration.repairInterval,
@@ -100,14 +104,13 @@ public struct BackgroundWork: Sendable {
     ]
     let own: [any BackgroundWorker] = [
       MembershipWorker(membership, leadership: leadership), LeadershipWorker(leadership),
-      WriterKeeper(
-        engine: engine, metadata: metadata, length: configuration.leaseLength, log: log),
+      keeper,
       IdleTrimmer(buffers: engine.buffers),
     ]
     self.repairer = repairer
     self.scrub = scrub
     cluster = ClusterWork(
-      membership: membership, leadership: leadership,
+      membership: membership, leadership: leadership, writer: keeper,
       administration: ClusterAdministration(membership))
     workers =
       own + others + (led + ledOthers).map { LedWorker($0, leadership: leadership) }
@@ -124,6 +127,8 @@ public struct ClusterWork: Sendable {
   /// Whether this gateway does the background work; to be resigned at a shutdown, once the workers
   /// have ended.
   public let leadership: Leadership
+  /// Keeps this gateway's writer alive.
+  public let writer: WriterKeeper
   /// What operators do with the members.
   public let administration: ClusterAdministration
 }

@@ -44,15 +44,19 @@ public final class SweepWorker: BackgroundWorker {
   private let interval: Duration
   /// Whether there are other processes, whose epochs may be later than this one's.
   private let isShared: Bool
+  private let isTimelineOver: @Sendable () async throws -> Bool
   private let log: Log
   private let walk = Mutex(Walk())
   private let count = ProgressCell()
 
   /// Sweeps the stores of `engine`, which must be all of the installation's, those that are away
-  /// included. `isShared` says that there are other processes that write.
+  /// included. `isShared` says that there are other processes that write; `isTimelineOver`, whether
+  /// the metadata were put back to an earlier state while this process runs.
   public init(
-    engine: ObjectEngine, interval: Duration = .seconds(60), isShared: Bool = false, log: Log
+    engine: ObjectEngine, interval: Duration = .seconds(60), isShared: Bool = false,
+    isTimelineOver: @escaping @Sendable () async throws -> Bool = { false }, log: Log
   ) {
+    self.isTimelineOver = isTimelineOver
     self.engine = engine
     self.isShared = isShared
     self.interval = interval
@@ -65,7 +69,9 @@ public final class SweepWorker: BackgroundWorker {
   /// Looks at one page of one store.
   public func step() async throws -> StepOutcome {
     let metadata = engine.metadata
-    guard try await metadata.setting(Self.holdSetting) ?? [0] == [0] else {
+    let isOver = try await isTimelineOver()
+    let hold = try await metadata.setting(Self.holdSetting) ?? [0]
+    guard !isOver, hold == [0] else {
       count.add(0, detail: "held")
       return .idle(nextAfter: interval)
     }

@@ -71,10 +71,7 @@ public final class MetadataRecovery: Sendable {
       if !id.isEmpty { try await metadata.setChangeLogID([]) }
       return
     }
-    if id.isEmpty {
-      id = random.bytes(16)
-      try await metadata.setChangeLogID(id)
-    }
+    if id.isEmpty { id = try await metadata.beginChangeLog(random.bytes(16)) }
     let journal = ChangeJournal(
       engine: engine, stores: logStores, logID: id, random: random, log: log)
     state.withLock { $0.journal = journal }

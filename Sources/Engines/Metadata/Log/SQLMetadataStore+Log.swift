@@ -135,6 +135,22 @@ extension SQLMetadataStore {
     changeLog.id = id
   }
 
+  /// Puts the change log `id` in force unless there is one; returns the one in force. Several
+  /// gateways may do so at once.
+  public func beginChangeLog(_ id: [UInt8]) async throws -> [UInt8] {
+    let isShared = driver.dialect == .postgres
+    let inForce = try await driver.write(cost: 512) { session in
+      if isShared { try await session.define("LOCK TABLE settings IN ACCESS EXCLUSIVE MODE") }
+      let before = try await session.query(SQL.logID, []).first?.bytes(0) ?? []
+      guard before.isEmpty else { return before }
+      try await session.run(SQL.setLogID, [.bytes(id)])
+      try await session.run(SQL.deleteAllMarks, [])
+      return id
+    }
+    changeLog.id = inForce
+    return inForce
+  }
+
   /// Has `sink` take changes to the log from now on; nil has nobody do so: changes stay marked.
   public func setChangeSink(_ sink: (any ChangeSink)?) {
     changeLog.sink = sink

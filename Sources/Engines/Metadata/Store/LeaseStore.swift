@@ -27,6 +27,12 @@ public protocol WriterLeaseStore: WriterStore {
     readAge: Duration?, ringVersion: Int64, lease length: Duration
   ) async throws
 
+  /// The lease of this store's writer as it is now; nil before one was begun.
+  func writerWitness() async throws -> WriterWitness?
+
+  /// Whether the database is in a state of before `witness`, and no timeline was begun since.
+  func isBefore(_ witness: WriterWitness) async throws -> Bool
+
   /// Fences the writers whose lease ran out, by the database's clock; waits for commits of theirs
   /// that are on their way. Returns their epochs.
   func fenceExpiredWriters() async throws -> [UInt64]

@@ -23,6 +23,7 @@ enum ClusterCommand {
       token revoke ID              end a token
       rotate-ca                    a new authority signs; the old one is trusted still
       rotate-ca --retire           end the trust in the old ones
+      restored                     the database was put back from a backup: before gateways start
       join --gateway URL --token T --data-dir DIR --advertise HOST:PORT
            [--zone Z] [--weight N] [--ca-file FILE] [--new-key]
                                    get a certificate for the storage server of DIR; URL is the

@@ -25,6 +25,7 @@ struct ClusterNode: GatewayNode {
   private let membership: ClusterMembership
   private let leadership: Leadership?
   private let memory: GatewayMemory
+  private let writer: WriterKeeper?
 
   static func open(_ configuration: Configuration, log: Log) async throws -> ClusterNode {
     let clock = SystemWallClock()
@@ -35,6 +36,11 @@ struct ClusterNode: GatewayNode {
     let stores = StoreSet(
       stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
     let settings = Gateway.background(configuration)
+    let memory = GatewayMemory(dataDirectory: configuration["DATA_DIR"])
+    if let witness = try memory.witness(), try await metadata.beginTimeline(after: witness) {
+      log.warning(
+        "the database was put back to an earlier state: run `s3storage admin reconcile`")
+    }
     let writer = try await WriterKeeper.begin(
       metadata, ringVersion: 0, length: settings.leaseLength, random: random)
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
@@ -80,7 +86,7 @@ struct ClusterNode: GatewayNode {
     return ClusterNode(
       gateway: gateway, installation: installation,
       trust: trust, membership: membership, leadership: work.cluster?.leadership,
-      memory: GatewayMemory(dataDirectory: configuration["DATA_DIR"]))
+      memory: memory, writer: work.cluster?.writer)
   }
 
   private static func guardedServers(
@@ -119,9 +125,11 @@ struct ClusterNode: GatewayNode {
     }
   }
 
-  /// Keeps the members for the day when the database is lost.
+  /// Keeps the members for the day when the database is lost, and the writer for the day when it is
+  /// put back to an earlier state.
   private func remember() async {
     var kept: Int64?
+    var keptWitness: WriterWitness?
     while !Task.isCancelled {
       if let members = membership.members, members.ringVersion != kept {
         do {
@@ -129,6 +137,14 @@ struct ClusterNode: GatewayNode {
           kept = members.ringVersion
         } catch {
           gateway.log.warning("the members could not be kept", [("reason", "\(error)")])
+        }
+      }
+      if let witness = writer?.witness, witness != keptWitness {
+        do {
+          try await gateway.engine.pool.run { [memory] in try memory.keep(witness) }
+          keptWitness = witness
+        } catch {
+          gateway.log.warning("the writer could not be kept", [("reason", "\(error)")])
         }
       }
       try? await Task.sleep(for: .seconds(2))

@@ -5,7 +5,8 @@ import Runtime
 import Trust
 
 /// What a gateway keeps in `cluster` below its data directory for the day when the database is lost:
-/// where the storage servers are, and a certificate that they believe.
+/// where the storage servers are, and a certificate that they believe; and what shows that the
+/// database was put back to an earlier state.
 struct GatewayMemory: Sendable {
   /// A storage server as a gateway knew it.
   struct Server: Hashable {
@@ -15,6 +16,7 @@ struct GatewayMemory: Sendable {
 
   private let directory: ClusterDirectory
   private var members: DiskPath { directory.path("members.json") }
+  private var writer: DiskPath { directory.path("writer.json") }
 
   init(dataDirectory: String) {
     directory = ClusterDirectory(dataDirectory: dataDirectory)
@@ -36,6 +38,26 @@ struct GatewayMemory: Sendable {
     try directory.make()
     let value: JSONValue = ["servers": .array(list)]
     try directory.write(value.encoded + "\n", to: members)
+  }
+
+  /// Keeps what the database said of this gateway's writer.
+  func keep(_ witness: WriterWitness) throws {
+    try directory.make()
+    let value: JSONValue = [
+      "epoch": .integer(Int64(clamping: witness.epoch)),
+      "lease_end_ms": .integer(witness.leaseEnd.milliseconds),
+    ]
+    try directory.write(value.encoded + "\n", to: writer)
+  }
+
+  /// What the database said of this gateway's writer last; nil where nothing was kept.
+  func witness() throws -> WriterWitness? {
+    guard let text = try directory.read(writer) else { return nil }
+    guard let value = try? JSONValue(parsing: Array(text.utf8)),
+      let epoch = value["epoch"]?.integer.flatMap({ UInt64(exactly: $0) }),
+      epoch <= VersionNumber.maximumEpoch, let end = value["lease_end_ms"]?.integer
+    else { throw StartError("the file cluster/writer.json of the data directory is damaged") }
+    return WriterWitness(epoch: epoch, leaseEnd: Timestamp(milliseconds: end))
   }
 
   /// The certificate; nil where there is none.

@@ -28,6 +28,8 @@ enum CommandLineTool {
     case "serve": return await ServeCommand.run(rest, environment)
     case "gateway": return await GatewayCommand.run(rest, environment)
     case "storage-server": return await StorageServerCommand.run(rest, environment)
+    case "cluster" where rest.first == "restored":
+      return await RestoredCommand.run(Array(rest.dropFirst()), environment)
     case "cluster":
       return await ClusterCommand.run(arguments: rest, environment: environment) { body in
         try await ClusterInstallation.withAuthority(

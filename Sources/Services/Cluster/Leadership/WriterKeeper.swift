@@ -36,6 +36,7 @@ public final class WriterKeeper: BackgroundWorker {
   /// When this was made: no read of the engine is older.
   private let began: Duration
   private let count = ProgressCell()
+  private let seen = Mutex<WriterWitness?>(nil)
 
   /// Renews the lease of `engine`'s writer, `length` at a time.
   public init(
@@ -103,9 +104,31 @@ public final class WriterKeeper: BackgroundWorker {
     }
   }
 
+  /// What the database said at the last renewal: to be kept where a restore of the database does not
+  /// reach it.
+  public var witness: WriterWitness? { seen.withLock { $0 } }
+
+  /// Whether the database was put back to an earlier state since the last renewal: then what it does
+  /// not name may be what it does not know any more.
+  func isTimelineOver() async throws -> Bool {
+    guard let witness else { return false }
+    return try await metadata.isBefore(witness)
+  }
+
   /// Renews once.
+  ///
+  /// Where the database was put back to an earlier state meanwhile, nothing is written any more: what
+  /// this process knows belongs to another timeline, and its next start begins a new one.
   public func step() async throws -> StepOutcome {
     let start = engine.writer.clock.now
+    if try await isTimelineOver() {
+      engine.writer.lose()
+      count.add(0, detail: "the database was put back to an earlier state: restart this gateway")
+      log.error(
+        "the database was put back to an earlier state; nothing is written until a restart",
+        [("epoch", "\(engine.writer.epoch)")])
+      return .idle(nextAfter: .seconds(10))
+    }
     do {
       try await metadata.renewWriter(
         readAge: readAge(at: start), ringVersion: acknowledged(), lease: length)
@@ -113,6 +136,7 @@ public final class WriterKeeper: BackgroundWorker {
     } catch MetadataError.fenced {
       try await beginAgain()
     }
+    if let witness = try await metadata.writerWitness() { seen.withLock { $0 = witness } }
     count.add(1, detail: "epoch \(engine.writer.epoch)")
     return .idle(nextAfter: min(.seconds(10), length / 3))
   }

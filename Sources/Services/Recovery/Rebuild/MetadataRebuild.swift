@@ -160,9 +160,10 @@ public struct MetadataRebuild: Sendable {
     _ inventory: StoreInventory, _ position: Int64
   ) async throws -> WriterLease {
     let epoch = try await target.finishRebuild(floor: position)
-    // Writers of which nothing is left but their epoch: the next ones begin above them.
+    // Writers of which nothing is left but their epoch, or not even that: the next ones begin above.
     let lease = try await target.beginWriter(
-      minimum: max(epoch, inventory.highestEpoch), ringVersion: stores.ringVersion)
+      minimum: max(epoch, inventory.highestEpoch) + WriterWitness.timelineGap,
+      ringVersion: stores.ringVersion)
     let check = master.checkValue(cluster: cluster)
     let stored = try await target.encryptionKeys()
     if stored.contains(where: { $0.masterCheck != check }) {
