@@ -79,6 +79,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   let isBroken = Mutex(false)
   /// Before each small chunk is written.
   let onPut = Mutex<(@Sendable () async -> Void)?>(nil)
+  /// Whether it fails to tell what it holds.
+  let failsLists = Mutex(false)
   /// Calls that came while its server was stopped.
   let vain = Mutex(0)
   /// Chunks that were opened for reading.
@@ -135,7 +137,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   func list(
     from position: ChunkListPosition?, limit: Int
   ) async throws(ChunkStoreError) -> ChunkPage {
-    try await local().list(from: position, limit: limit)
+    guard !failsLists.withLock({ $0 }) else { throw .io("no list") }
+    return try await local().list(from: position, limit: limit)
   }
 
   func sweepUnfinished(limit: Int) async throws(ChunkStoreError) -> Int {
