@@ -216,6 +216,30 @@ struct GuardedStoreTests {
     #expect(guarded.breaker.state == .closed)
   }
 
+  @Test("a call that the breaker refuses is not tried again, and neither is one that opened it")
+  func refusals() async throws {
+    let chunk = chunk
+    let guarded = guarded(.init(failuresToOpen: 2, openDuration: .seconds(3600)))
+    let reader = try await guarded.openChunk(chunk)
+    store.feel(.failing(.offline("away")))
+    await #expect(throws: ChunkStoreError.offline("away")) { try await guarded.verify(chunk) }
+    // The first failure is tried again; the second opens the breaker, and there is nothing to
+    // wait for.
+    #expect(store.calls == 2 && clock.pauses.count == 1)
+    #expect(guarded.breaker.state == .open)
+    let calls: [@Sendable () async throws -> Void] = [
+      { try await guarded.verify(chunk) }, { _ = try await guarded.stat(chunk) },
+      { try await guarded.delete([chunk]) }, { _ = try await guarded.openChunk(chunk) },
+      { _ = try await guarded.list(from: nil, limit: 1) },
+      { try await reader.read(0..<1, into: AlignedBuffer(count: 1), at: 0) },
+    ]
+    for call in calls {
+      await #expect(throws: ChunkStoreError.self) { try await call() }
+      #expect(store.calls == 2 && clock.pauses.count == 1)
+    }
+    #expect(guarded.breaker.counts.refusals == calls.count)
+  }
+
   @Test("a stream that runs is not stopped by the breaker, and its end counts")
   func stream() async throws {
     let guarded = guarded(.init(failuresToOpen: 1, successesToClose: 1))

@@ -79,6 +79,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   let isBroken = Mutex(false)
   /// Before each small chunk is written.
   let onPut = Mutex<(@Sendable () async -> Void)?>(nil)
+  /// Whether it fails to tell what it holds.
+  let failsLists = Mutex(false)
   /// Calls that came while its server was stopped.
   let vain = Mutex(0)
   /// Chunks that were opened for reading.
@@ -135,7 +137,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
   func list(
     from position: ChunkListPosition?, limit: Int
   ) async throws(ChunkStoreError) -> ChunkPage {
-    try await local().list(from: position, limit: limit)
+    guard !failsLists.withLock({ $0 }) else { throw .io("no list") }
+    return try await local().list(from: position, limit: limit)
   }
 
   func sweepUnfinished(limit: Int) async throws(ChunkStoreError) -> Int {
@@ -156,6 +159,8 @@ final class ServerStore: ChunkStore, EpochSweeping {
 /// Where the servers listen.
 final class FakeNetwork: StorageServerConnecting {
   private let servers = Mutex<[String: FakeServer]>([:])
+  /// Whether calls go through circuit breakers and are repeated, as those over a network.
+  let isGuarded = Mutex(false)
   /// Connections that were made and not closed.
   let open = Mutex(0)
 
@@ -184,8 +189,12 @@ final class FakeConnection: StorageServerConnection {
   }
 
   func store(_ id: StoreID) -> any ChunkStore {
-    network.server(at: address)?.stores.first { $0.id == id }
-      ?? UnavailableChunkStore(id: id, reason: "no such store")
+    guard let store = network.server(at: address)?.stores.first(where: { $0.id == id }) else {
+      return UnavailableChunkStore(id: id, reason: "no such store")
+    }
+    guard network.isGuarded.withLock({ $0 }) else { return store }
+    return GuardedChunkStore(
+      store, breaker: CircuitBreaker(), retry: RetryPolicy(firstDelay: .milliseconds(1)))
   }
 
   func close() async { network.open.withLock { $0 -= 1 } }

@@ -7,6 +7,9 @@ import Testing
 /// Keeps what it is given.
 private final class MemorySink: ChangeSink {
   let records = Mutex<[ChangeRecord]>([])
+  let isReady = Mutex(true)
+
+  var hasStores: Bool { isReady.withLock { $0 } }
 
   func append(_ record: ChangeRecord) async throws { records.withLock { $0.append(record) } }
 }
@@ -25,6 +28,35 @@ private func rows(_ store: SQLMetadataStore) async throws -> [String: Set<[SQLVa
 
 @Suite("Change log of the repository")
 struct ChangeLogTests {
+  @Test(
+    "Without a store for the log a change is refused and not made, unless it may be logged later",
+    arguments: DatabaseKind.available)
+  func noStores(kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind, seed: 80)
+    defer { withExtendedLifetime(fixture) {} }
+    let store = fixture.store
+    let sink = MemorySink()
+    sink.isReady.withLock { $0 = false }
+    try await store.setChangeLogID([UInt8](repeating: 7, count: 16))
+    store.setChangeSink(sink)
+    await #expect(
+      throws: MetadataError.unavailable(
+        "no storage server has joined yet that takes the change log")
+    ) { try await store.setSetting("refused", [1]) }
+    #expect(try await store.setting("refused") == nil)
+    try await ChangeLogPolicy.$mayLogLater.withValue(true) {
+      try await store.setSetting("first", [1])
+    }
+    #expect(try await store.setting("first") == [1])
+    #expect(sink.records.withLock { $0 }.isEmpty)
+    let marks = try await store.changeMarks(after: 0, limit: 10)
+    #expect(marks.count == 1)
+    sink.isReady.withLock { $0 = true }
+    try await store.setSetting("then", [1])
+    try await store.relog(marks)
+    #expect(sink.records.withLock { $0 }.flatMap(\.changes).count == 2)
+  }
+
   @Test(
     "What a random run logs makes every table again, in either database and in any order",
     arguments: DatabaseKind.available, DatabaseKind.available)

@@ -67,7 +67,7 @@ public struct BackgroundWork: Sendable {
       dutyCycle: configuration.scrubDutyCycle, log: log)
     let horizon = ReadHorizon(
       engine: engine, others: metadata, lease: configuration.leaseLength)
-    let copies = FormerCopies(repairer: repairer, horizon: horizon)
+    let copies = FormerCopies(repairer: repairer, horizon: horizon, metadata: metadata)
     let keeper = WriterKeeper(
       engine: engine, metadata: metadata, length: configuration.leaseLength, log: log)
     let comparison = StoreComparison(

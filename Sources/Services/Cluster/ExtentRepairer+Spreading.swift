@@ -77,20 +77,37 @@ extension ExtentRepairer {
     }
   }
 
-  /// Deletes the former copy of a chunk, unless the extent's row, as it is by now, says that it
-  /// belongs there; false when another task is at work on the extent.
+  /// Deletes the former copy of a chunk, unless the extent's row, or the tombstone in `metadata`, as
+  /// it is by now, says that it belongs there; false when another task is at work on the extent.
   ///
   /// Precondition: reads that began before the chunk was moved have ended.
-  func remove(_ former: MovedChunk) async throws -> Bool {
+  func remove(_ former: MovedChunk, _ metadata: (any MembershipStore)?) async throws -> Bool {
     let id = former.chunk.extent
     guard running.withLock({ $0.insert(id).inserted }) else { return false }
     defer { running.withLock { _ = $0.remove(id) } }
+    // It may have been moved back while the others were looked at.
+    guard formerCopies.contains(former) else { return true }
     let index = Int(former.chunk.index)
-    if let current = try await engine.metadata.extent(id) {
-      guard current.stores.indices.contains(index), current.stores[index] != former.formerStore
-      else { return true }
+    if let stores = try await places(id, metadata) {
+      guard stores.indices.contains(index), stores[index] != former.formerStore else {
+        formerCopies.remove([former])
+        return true
+      }
     }
     await delete(former.chunk, at: former.formerStore)
+    formerCopies.remove([former])
     return true
+  }
+
+  /// Where the chunks of an extent belong; nil where nothing says so any more. The stores of one
+  /// that was deleted keep its chunks for the reads that run, and for a while.
+  private func places(
+    _ id: ExtentID, _ metadata: (any MembershipStore)?
+  ) async throws -> [StoreID]? {
+    guard let metadata else { return try await engine.metadata.extent(id)?.stores }
+    switch try await metadata.standings(of: [id])[id] ?? .unknown {
+    case .owned(let stores), .dead(let stores): return stores
+    case .garbage, .unknown: return nil
+    }
   }
 }

@@ -39,6 +39,9 @@ public final class ExtentRepairer: Sendable {
   /// Whether other processes may repair too, so that only work under a lease does.
   private let isShared: Bool
   let running = Mutex<Set<ExtentID>>([])
+  /// What is left of chunks that were moved; those of an extent change only while it is in
+  /// `running`, but for new ones.
+  let formerCopies = FormerCopyList()
 
   /// Repairs extents of `engine`; with `isShared` only under a lease.
   public init(engine: ObjectEngine, isShared: Bool = false, log: Log) {
@@ -190,6 +193,13 @@ public final class ExtentRepairer: Sendable {
     guard done != 0 else {
       return .incomplete(repaired: 0, reason: job.obstacle ?? "nothing could be written")
     }
+    // Where they belong from here on they are no former copies, and do not become due as such.
+    formerCopies.remove(
+      Set(
+        job.written.map {
+          MovedChunk(
+            chunk: ChunkID(extent: job.extent.id, index: UInt8($0.key)), formerStore: $0.value)
+        }))
     CrashPoint.reach(.repairChunkWritten)
     // When this throws it may have been recorded: what was written stays, the next repair finds it.
     let isRecorded = try await engine.metadata.finishRepair(

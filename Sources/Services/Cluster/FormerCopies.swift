@@ -2,7 +2,6 @@ import Base
 import ChunkStore
 import Metadata
 import ObjectEngine
-import Synchronization
 
 /// Chunks that lie where no row says that they do, until no read can need them there.
 ///
@@ -14,44 +13,38 @@ final class FormerCopies: Sendable {
 
   private let repairer: ExtentRepairer
   private let horizon: ReadHorizon
-  private let waiting = Mutex<[(copy: MovedChunk, mark: ReadHorizon.Mark)]>([])
-  private let known = Mutex<Set<MovedChunk>>([])
+  private let metadata: (any MembershipStore)?
 
-  init(repairer: ExtentRepairer, horizon: ReadHorizon) {
+  /// `metadata` tells where the chunks of deleted extents belong; nil in an installation of one
+  /// process.
+  init(
+    repairer: ExtentRepairer, horizon: ReadHorizon, metadata: (any MembershipStore)? = nil
+  ) {
     self.repairer = repairer
     self.horizon = horizon
+    self.metadata = metadata
   }
 
-  var count: Int { waiting.withLock { $0.count } }
-
-  /// Forgets all of them.
-  func reset() {
-    waiting.withLock { $0 = [] }
-    known.withLock { $0 = [] }
-  }
+  var count: Int { repairer.formerCopies.count }
 
   /// Takes note of copies that rows name no more by now.
   func add(_ copies: [MovedChunk]) async throws {
     guard !copies.isEmpty else { return }
     let mark = try await horizon.mark()
-    let new = known.withLock { known in copies.filter { known.insert($0).inserted } }
-    waiting.withLock { $0 += new.map { ($0, mark) } }
+    repairer.formerCopies.beginTerm()
+    repairer.formerCopies.add(copies, mark)
   }
 
   /// Deletes those that no read needs; how many.
   @discardableResult
   func removeDue() async throws -> Int {
-    guard count > 0 else { return 0 }
+    let waiting = repairer.formerCopies
+    waiting.beginTerm()
+    guard waiting.count > 0 else { return 0 }
     let moment = try await horizon.moment()
     var removed = 0
-    while let first = waiting.withLock({ $0.first }),
-      horizon.hasPassed(first.mark, horizon: moment)
-    {
-      guard try await repairer.remove(first.copy) else { return removed }
-      waiting.withLock { waiting in
-        if waiting.first?.copy == first.copy { waiting.removeFirst() }
-      }
-      known.withLock { _ = $0.remove(first.copy) }
+    while let first = waiting.first, horizon.hasPassed(first.mark, horizon: moment) {
+      guard try await repairer.remove(first.copy, metadata) else { return removed }
       removed += 1
     }
     return removed

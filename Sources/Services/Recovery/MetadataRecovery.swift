@@ -25,6 +25,8 @@ public final class MetadataRecovery: Sendable {
     var seenMarks: Set<Int64> = []
     var nextMarkLook: Timestamp = Timestamp(milliseconds: 0)
     var nextKeyLook: Timestamp = Timestamp(milliseconds: 0)
+    /// Whether changes were made while there was no store for the log.
+    var isWaitingForStores = false
     var isReconciling = false
     var isSnapshotting = false
   }
@@ -76,6 +78,11 @@ public final class MetadataRecovery: Sendable {
       engine: engine, stores: logStores, logID: id, random: random, log: log)
     state.withLock { $0.journal = journal }
     metadata.setChangeSink(journal)
+    guard journal.hasStores else {
+      log.info("the change log waits for the first storage server")
+      state.withLock { $0.isWaitingForStores = true }
+      return
+    }
     do {
       try await relogAll()
     } catch {
@@ -114,6 +121,10 @@ public final class MetadataRecovery: Sendable {
       // Servers may have joined since, or another gateway has put a log in force.
       if configuration.changeLog == .automatic, logStores.bringSomething { try await start() }
       return .seconds(1)
+    }
+    if state.withLock({ $0.isWaitingForStores }), journal.hasStores {
+      try await relogAll()
+      state.withLock { $0.isWaitingForStores = false }
     }
     try await metadata.forgetMarks(journal.takeLogged())
     if state.withLock({ $0.nextMarkLook }) <= now {

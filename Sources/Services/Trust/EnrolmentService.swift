@@ -53,11 +53,18 @@ public final class EnrolmentService: Sendable {
   /// and then: another value means that it is to be put in force. Throws `notReady` before
   /// `cluster init`.
   public func gatewayIdentity() async throws -> TransportIdentity {
-    try await currentIdentity().transport
+    try await ChangeLogPolicy.$mayLogLater.withValue(true) {
+      try await currentIdentity().transport
+    }
   }
 
   /// Answers a call. Throws `TrustError` or `MetadataError`.
   public func answer(_ call: ClusterCall) async throws -> ClusterReply {
+    // Without these calls there would never be a store to keep a change log in.
+    try await ChangeLogPolicy.$mayLogLater.withValue(true) { try await admit(call) }
+  }
+
+  private func admit(_ call: ClusterCall) async throws -> ClusterReply {
     let now = authority.clock.now
     try failures.check(call.sender, now: now)
     do {

@@ -21,9 +21,17 @@ struct ChunkCallGate: Sendable {
     showing success: CircuitBreaker.Verdict = .success,
     _ body: () async throws(ChunkStoreError) -> R
   ) async throws(ChunkStoreError) -> R {
-    guard let permit = breaker.admit() else {
-      throw .offline("the server has failed repeatedly and is given time")
-    }
+    guard let permit = breaker.admit() else { throw Self.refusal }
+    return try await call(permit, showing: success, body)
+  }
+
+  private static let refusal = ChunkStoreError.offline(
+    "the server has failed repeatedly and is given time")
+
+  private func call<R>(
+    _ permit: CircuitBreaker.Permit, showing success: CircuitBreaker.Verdict = .success,
+    _ body: () async throws(ChunkStoreError) -> R
+  ) async throws(ChunkStoreError) -> R {
     do throws(ChunkStoreError) {
       let result = try await body()
       breaker.record(success, of: permit)
@@ -34,16 +42,22 @@ struct ChunkCallGate: Sendable {
     }
   }
 
-  /// Makes a call again after transient errors, as far as the policies allow.
+  /// Makes a call again after transient errors, as far as the policies allow and the breaker lets
+  /// calls through: what an open breaker refuses fails at once, with the last error of the call if
+  /// there was one.
   func repeating<R>(
     _ body: () async throws(ChunkStoreError) -> R
   ) async throws(ChunkStoreError) -> R {
     var number = 0
+    var last = Self.refusal
     while true {
+      guard let permit = breaker.admit() else { throw last }
       do throws(ChunkStoreError) {
-        return try await once(body)
+        return try await call(permit, body)
       } catch {
+        last = error
         guard error.isTransient, ChunkCallPolicy.allowsRetries, !Task.isCancelled,
+          breaker.state != .open,
           let delay = retry.delay(before: number, now: clock.now, random: random),
           (try? await clock.pause(delay)) != nil
         else { throw error }

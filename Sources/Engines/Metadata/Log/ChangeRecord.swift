@@ -117,6 +117,9 @@ public enum RowCodec {
 
 /// Takes the changes of transactions that are committed and makes them durable elsewhere.
 public protocol ChangeSink: Sendable {
+  /// Whether there is any store that the log could be written to, be it out of reach now.
+  var hasStores: Bool { get }
+
   /// Returns once the record is durable in the log; a caller is answered only then. Throws
   /// `unknownOutcome` when it could not be: the change itself stays and its mark with it.
   func append(_ record: ChangeRecord) async throws

@@ -51,7 +51,9 @@ extension SQLMetadataStore {
   }
 
   /// Runs a mutation; where a change log is in force, what it changed is in the log when it
-  /// returns. Throws `unknownOutcome` when it is committed and not in the log.
+  /// returns. Throws `unknownOutcome` when it is committed and not in the log, and `unavailable`,
+  /// with nothing committed, when there is no store yet that takes the log, unless
+  /// `ChangeLogPolicy.mayLogLater`.
   func write<T: Sendable>(
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
@@ -91,7 +93,9 @@ extension SQLMetadataStore {
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     let epoch = Int64(self.epoch ?? 0)
-    let state = changeLog
+    let sink = changeLog.sink
+    let isWithoutStores = sink.map { !$0.hasStores } ?? false
+    let mayLogLater = ChangeLogPolicy.mayLogLater
     let (result, ticket) = try await driver.write(cost: cost) { session in
       let memo = session.memo
       memo.changeEpoch = epoch
@@ -100,9 +104,13 @@ extension SQLMetadataStore {
       guard memo.content.changeCount > before || memo.hasDeferred else {
         return (result, ChangeTicket?.none)
       }
+      guard !isWithoutStores || mayLogLater else {
+        throw MetadataError.unavailable(
+          "no storage server has joined yet that takes the change log")
+      }
       return (result, memo.ticketOfTransaction())
     }
-    if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }
+    if !isWithoutStores, let record = ticket?.record, let sink { try await sink.append(record) }
     return result
   }
 

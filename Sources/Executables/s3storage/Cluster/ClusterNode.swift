@@ -78,7 +78,9 @@ struct ClusterNode: GatewayNode {
     let gateway = Gateway(
       engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
       work: work, recovery: recovery,
-      rootKeys: try await Gateway.rootKeys(access, configuration),
+      rootKeys: try await ChangeLogPolicy.$mayLogLater.withValue(true) {
+        try await Gateway.rootKeys(access, configuration)
+      },
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
       cache: cache, servers: servers, enrolment: trust.enrolment,
       administration: work.cluster?.administration,

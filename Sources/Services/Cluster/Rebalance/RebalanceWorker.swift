@@ -56,7 +56,6 @@ public final class RebalanceWorker: BackgroundWorker {
   /// Goes on from what the metadata says.
   public func beginTerm() {
     walk.reset()
-    copies.reset()
     state.withLock { $0 = State() }
   }
 

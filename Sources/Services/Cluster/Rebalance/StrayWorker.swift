@@ -19,17 +19,21 @@ public final class StrayWorker: BackgroundWorker {
     var left = 0
     /// The ring that all chunks had been moved for when the walk began.
     var ring: Int64 = 0
-    /// When stores were last walked along to their end, by the process's clock.
-    var walked: [StoreID: Duration] = [:]
-    var started: Duration?
+    /// When stores were last walked along to their end, or first seen, by the database's clock.
+    var walked: [StoreID: Timestamp] = [:]
+    /// Stores whose walk has failed, and until when they wait, by the process's clock.
+    var failed: [StoreID: (times: Int, until: Duration)] = [:]
   }
+
+  /// The rest of a store whose walk fails doubles so often at most.
+  static let longestPatience = 4
 
   /// `strays`.
   public let name = "strays"
   /// The part of the time that it works.
   public let dutyCycle = 0.1
   private let comparison: StoreComparison
-  private let period: Duration
+  private let periodMilliseconds: Int64
   private let interval: Duration
   private let clock: any MonotonicClock
   private let state = Mutex(State())
@@ -40,7 +44,7 @@ public final class StrayWorker: BackgroundWorker {
     clock: any MonotonicClock
   ) {
     self.comparison = comparison
-    self.period = period
+    periodMilliseconds = period.wholeMilliseconds
     self.interval = interval
     self.clock = clock
   }
@@ -48,7 +52,7 @@ public final class StrayWorker: BackgroundWorker {
   /// Items are chunks found where they do not belong.
   public var progress: WorkerProgress { count.value }
 
-  /// Begins again.
+  /// Begins again; when stores were last walked along is read again from the metadata.
   public func beginTerm() { state.withLock { $0 = State() } }
 
   /// Looks at a page of one store.
@@ -59,7 +63,8 @@ public final class StrayWorker: BackgroundWorker {
       return .idle(nextAfter: interval)
     }
     let stores = comparison.engine.stores
-    let chosen = state.withLock { $0.store } ?? choose()
+    var chosen = state.withLock { $0.store }
+    if chosen == nil { chosen = try await choose() }
     guard let chosen, let store = stores[chosen], stores.state(of: chosen) != .offline else {
       state.withLock { ($0.store, $0.position) = (nil, nil) }
       count.add(0, detail: "")
@@ -71,21 +76,17 @@ public final class StrayWorker: BackgroundWorker {
       outcome = try await comparison.examine(
         store, from: state.withLock { $0.position })
     } catch {
-      let now = clock.now
-      // The others get their turn first.
-      state.withLock { state in
-        (state.store, state.position) = (nil, nil)
-        state.walked[chosen] = now
-      }
+      putBack(chosen)
       throw error
     }
     state.withLock { $0.left += outcome.kept + outcome.strays }
-    if outcome.next == nil { try await noteEmpty(chosen) }
-    let now = clock.now
+    if outcome.next == nil {
+      try await noteEmpty(chosen)
+      try await noteWalked(chosen)
+    }
     state.withLock { state in
       state.store = outcome.next == nil ? nil : chosen
       state.position = outcome.next
-      if outcome.next == nil { state.walked[chosen] = now }
     }
     count.add(outcome.garbage + outcome.strays + outcome.moved, detail: "comparing")
     return .throttled
@@ -116,23 +117,64 @@ public final class StrayWorker: BackgroundWorker {
     }
   }
 
+  /// The others get their turn first, for a while.
+  private func putBack(_ store: StoreID) {
+    let now = clock.now
+    state.withLock { state in
+      (state.store, state.position) = (nil, nil)
+      let times = min((state.failed[store]?.times ?? 0) + 1, Self.longestPatience)
+      state.failed[store] = (times, now + interval * (1 << times))
+    }
+  }
+
+  /// The setting that says when a store was last walked along to its end, or first seen, in
+  /// milliseconds as a number of 8 bytes.
+  static func walkedSetting(_ store: StoreID) -> String { "strays_walked_\(store)" }
+
+  @discardableResult
+  private func noteWalked(_ store: StoreID) async throws -> Timestamp {
+    let now = try await comparison.metadata.now()
+    try await comparison.metadata.setSetting(
+      Self.walkedSetting(store), RingWalk.bytes(now.milliseconds))
+    state.withLock { state in
+      state.walked[store] = now
+      state.failed[store] = nil
+    }
+    return now
+  }
+
+  /// When a store was last walked along; one that was never seen has its period before it.
+  private func lastWalked(_ store: StoreID) async throws -> Timestamp {
+    if let known = state.withLock({ $0.walked[store] }) { return known }
+    let bytes = try await comparison.metadata.setting(Self.walkedSetting(store)) ?? []
+    guard let milliseconds = RingWalk.number(bytes) else { return try await noteWalked(store) }
+    let time = Timestamp(milliseconds: milliseconds)
+    state.withLock { $0.walked[store] = time }
+    return time
+  }
+
   /// A store that is being emptied, every now and then; else the one not walked for the longest.
-  private func choose() -> StoreID? {
+  private func choose() async throws -> StoreID? {
     let stores = comparison.engine.stores
     let ring = stores.ring
-    let now = clock.now
+    let time = clock.now
     let ids = stores.all.map(\.id).filter { stores.state(of: $0) != .offline }
-    return state.withLock { state in
-      let started = state.started ?? now
-      state.started = started
-      let due = ids.filter { id in
-        switch ring.node(id)?.state {
-        case .draining: now - (state.walked[id] ?? started) >= interval
-        case .active: now - (state.walked[id] ?? started) >= period
-        case .inactive, nil: false
-        }
+    let waiting = state.withLock { $0.failed.filter { $0.value.until > time } }
+    var oldest: (store: StoreID, walked: Timestamp)?
+    let now = try await comparison.metadata.now()
+    for id in ids {
+      let pause: Int64
+      switch ring.node(id)?.state {
+      case .draining: pause = interval.wholeMilliseconds
+      case .active: pause = periodMilliseconds
+      case .inactive, nil: continue
       }
-      return due.min { (state.walked[$0] ?? .zero) < (state.walked[$1] ?? .zero) }
+      let walked = try await lastWalked(id)
+      // A moment to come was noted by a clock that was set back since.
+      let isDue = walked > now || now >= walked.advanced(byMilliseconds: pause)
+      guard isDue, waiting[id] == nil else { continue }
+      if oldest.map({ walked < $0.walked }) ?? true { oldest = (id, walked) }
     }
+    return oldest?.store
   }
 }

@@ -91,6 +91,9 @@ public final class ChangeJournal: ChangeSink {
   /// How it fares.
   public var status: ChangeLogStatus { state.withLock { $0.status } }
 
+  /// Whether this process knows any store.
+  public var hasStores: Bool { !logStores.stores.all.isEmpty }
+
   /// Numbers that are waiting or being written.
   var unfinished: Set<Int64> {
     state.withLock { state in

@@ -1,0 +1,52 @@
+import Base
+import Metadata
+import Synchronization
+
+/// Former copies that wait to be deleted, oldest first, each once. Usable from any task.
+final class FormerCopyList: Sendable {
+  private struct State {
+    var copies: [(copy: MovedChunk, mark: ReadHorizon.Mark)] = []
+    var known: Set<MovedChunk> = []
+    /// The lease under which they were noted.
+    var fence: Int64?
+  }
+
+  private let state = Mutex(State())
+
+  var count: Int { state.withLock { $0.copies.count } }
+
+  var first: (copy: MovedChunk, mark: ReadHorizon.Mark)? { state.withLock { $0.copies.first } }
+
+  /// Forgets what was noted under another lease than that of the current task: another process may
+  /// have moved chunks since.
+  func beginTerm() {
+    let fence = WorkLease.current?.fence
+    state.withLock { state in
+      if state.fence != fence { state = State(fence: fence) }
+    }
+  }
+
+  func contains(_ copy: MovedChunk) -> Bool { state.withLock { $0.known.contains(copy) } }
+
+  /// Takes note of those that it does not have yet.
+  func add(_ copies: [MovedChunk], _ mark: ReadHorizon.Mark) {
+    state.withLock { state in
+      for copy in copies where state.known.insert(copy).inserted {
+        state.copies.append((copy, mark))
+      }
+    }
+  }
+
+  /// Forgets copies: they are gone, or belong where they are again.
+  func remove(_ copies: Set<MovedChunk>) {
+    state.withLock { state in
+      guard !state.known.isDisjoint(with: copies) else { return }
+      state.known.subtract(copies)
+      if let first = state.copies.first?.copy, copies == [first] {
+        state.copies.removeFirst()
+      } else {
+        state.copies.removeAll { copies.contains($0.copy) }
+      }
+    }
+  }
+}

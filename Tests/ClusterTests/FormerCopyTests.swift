@@ -1,0 +1,117 @@
+import Base
+import ChunkStore
+import Cluster
+import Metadata
+import Runtime
+import Synchronization
+import Testing
+
+/// Chunks that move back to a store before what they left there was deleted.
+@Suite("Former copies")
+struct FormerCopyTests {
+  /// Objects, and a server whose chunks have moved away and back while a read ran.
+  private struct Returned {
+    let cluster: TestCluster
+    let gateway: TestGateway
+    let server: FakeServer
+    /// What it holds.
+    let chunks: Set<ChunkID>
+    /// The read that held the first deletion up.
+    let read: UInt64
+  }
+
+  private func returned(seed: UInt64) async throws -> Returned {
+    let cluster = try await TestCluster(seed: seed, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(8)
+    let server = cluster.servers[2]
+    let chunks = try await server.chunks()
+    #expect(!chunks.isEmpty)
+    let read = gateway.engine.reads.begin(at: cluster.time.wall.now)
+    try await gateway.administration.drain(server.id)
+    try await gateway.live { try await isNamed(server, in: cluster) == false }
+    #expect(try await server.chunks() == chunks)
+    try await gateway.administration.undoDrain(server.id)
+    try await gateway.live {
+      guard try await gateway.administration.rebalance().isBalanced else { return false }
+      return try await isNamed(server, in: cluster)
+    }
+    return Returned(
+      cluster: cluster, gateway: gateway, server: server, chunks: chunks, read: read)
+  }
+
+  private func isNamed(_ server: FakeServer, in cluster: TestCluster) async throws -> Bool {
+    try await cluster.named()[server.stores[0].id] != nil
+  }
+
+  @Test("a chunk that moved back stays")
+  func back() async throws {
+    let made = try await returned(seed: 31)
+    #expect(try await made.server.chunks() == made.chunks)
+    made.gateway.engine.reads.end(made.read)
+    try await made.gateway.live(200)
+    #expect(try await made.server.chunks() == made.chunks)
+    #expect(try await made.cluster.isTidy())
+    #expect(try await made.gateway.readsAll(8))
+    await made.cluster.close()
+  }
+
+  @Test("one that moved back and away again waits for the reads that began in between")
+  func andAway() async throws {
+    let made = try await returned(seed: 32)
+    let between = made.gateway.engine.reads.begin(at: made.cluster.time.wall.now)
+    try await made.gateway.administration.drain(made.server.id)
+    try await made.gateway.live { try await isNamed(made.server, in: made.cluster) == false }
+    made.gateway.engine.reads.end(made.read)
+    try await made.gateway.live(200)
+    #expect(try await made.server.chunks() == made.chunks)
+    made.gateway.engine.reads.end(between)
+    try await made.gateway.live { try await made.cluster.isTidy() }
+    #expect(try await made.gateway.readsAll(8))
+    await made.cluster.close()
+  }
+
+  @Test("one that moved back and was deleted then stays for as long as deleted chunks do")
+  func andDeleted() async throws {
+    let made = try await returned(seed: 33)
+    for number in 0..<8 { try await made.gateway.delete("key\(number)") }
+    made.gateway.engine.reads.end(made.read)
+    try await made.gateway.live(200)
+    #expect(try await made.server.chunks() == made.chunks)
+    try await made.gateway.live { try await made.cluster.isTidy() }
+    #expect(try await made.server.chunks().isEmpty)
+    await made.cluster.close()
+  }
+
+  @Test("a deletion that failed is not repeated: another gateway may lead by then")
+  func repetition() async throws {
+    let cluster = try await TestCluster(seed: 34, servers: 7)
+    cluster.network.isGuarded.withLock { $0 = true }
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    try await gateway.putMany(8)
+    let server = cluster.servers[2]
+    let count = try await server.chunks().count
+    #expect(count > 0)
+    let asked = Mutex<[ChunkID: Int]>([:])
+    server.stores[0].onDelete.withLock {
+      $0 = { chunks throws(ChunkStoreError) in
+        asked.withLock { asked in for chunk in chunks { asked[chunk, default: 0] += 1 } }
+        throw .io("no deletion")
+      }
+    }
+    try await gateway.administration.drain(server.id)
+    let worker = try #require(gateway.work.workers.first { $0.name == "rebalance" })
+    for _ in 0..<60 where asked.withLock({ $0.count }) < count {
+      cluster.time.advance(5)
+      try await gateway.beat()
+      try await withTaskExecutorPreference(TestCluster.pool) {
+        while case .throttled = try await worker.step() {}
+      }
+    }
+    #expect(asked.withLock { $0 }.allSatisfy { $0.value == 1 })
+    #expect(asked.withLock { $0.count } == count)
+    await cluster.close()
+  }
+}
