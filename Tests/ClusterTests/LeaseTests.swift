@@ -77,7 +77,7 @@ struct LeaseTests {
         { _ = try await store.fenceExpiredWriters() },
         { try await store.setStoreState(extent.stores[0], .lost) },
         { _ = try await store.declareLost(extent.stores, of: server.id, limit: .max) },
-        { try await store.hastenRepairs() },
+        { _ = try await store.hastenRepairs(after: nil, limit: 100) },
       ]
       for attempt in attempts {
         await #expect(throws: MetadataError.fenced) { try await attempt() }

@@ -256,19 +256,34 @@ struct MembershipTests {
   }
 
   @Test(
-    "repairs that were put off are tried again when they are hastened",
+    "repairs that were put off are tried again when they are hastened, so many at a time",
     arguments: DatabaseKind.available)
   func hastening(on kind: DatabaseKind) async throws {
     let fixture = try await Fixture.on(kind)
     let store = fixture.store
     let bucket = try await fixture.bucket()
-    let extent = fixture.extent(100, missing: 1)
-    _ = try await store.commit(
-      fixture.extentCommit(bucket, .init(key: "key"), extents: [extent]))
-    try await store.postponeRepair(extent.id, reason: "no store")
-    #expect(try await store.repairs(limit: 10).isEmpty)
-    try await store.hastenRepairs()
-    #expect(try await store.repairs(limit: 10).map(\.extent.id) == [extent.id])
+    let extents = (0..<10).map { _ in fixture.extent(100, missing: 1) }
+      .sorted { $0.id < $1.id }
+    for (number, extent) in extents.enumerated() {
+      _ = try await store.commit(
+        fixture.extentCommit(bucket, .init(key: "key\(number)"), extents: [extent]))
+      // One of them is not put off.
+      if number != 2 { try await store.postponeRepair(extent.id, reason: "no store") }
+    }
+    func due() async throws -> [ExtentID] {
+      try await store.repairs(limit: 100).map(\.extent.id).sorted()
+    }
+    let ids = extents.map(\.id)
+    #expect(try await due() == [ids[2]])
+    var last: ExtentID?
+    for count in [4, 8] {
+      last = try await store.hastenRepairs(after: last, limit: 4)
+      #expect(last == ids[count - 1])
+      #expect(try await due() == Array(ids[..<count]))
+    }
+    #expect(try await store.hastenRepairs(after: last, limit: 4) == nil)
+    #expect(try await due() == ids)
+    #expect(try await store.hastenRepairs(after: ids[9], limit: 4) == nil)
     await fixture.close()
   }
 }

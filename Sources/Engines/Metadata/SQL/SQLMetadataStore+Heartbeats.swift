@@ -18,8 +18,13 @@ extension SQLMetadataStore {
       "UPDATE stores SET capacity = $1, available = $2, chunk_count = $3 WHERE id = $4")
     static let version = SQLStatement(
       "UPDATE storage_servers SET version = $1 WHERE id = $2")
+    static let queued = SQLStatement(
+      "SELECT extent FROM repair_queue WHERE extent > $1 ORDER BY extent LIMIT $2")
     static let hasten = SQLStatement(
-      "UPDATE repair_queue SET not_before_ms = 0, attempts = 0 WHERE not_before_ms > $1")
+      """
+      UPDATE repair_queue SET not_before_ms = 0, attempts = 0
+      WHERE extent > $1 AND extent <= $2 AND not_before_ms > $3
+      """)
     static let standings = SQLStatement(
       """
       SELECT e.id, p.stores, CAST(0 AS @int) FROM extents e JOIN placements p ON p.id = e.placement_id
@@ -73,10 +78,19 @@ extension SQLMetadataStore {
     }
   }
 
-  /// Has repairs that were put off tried again: there are more stores to write to, or to read from.
-  public func hastenRepairs() async throws {
-    _ = try await leasedWrite(cost: 4096) { session in
-      try await session.run(SQL.hasten, [.int(try await session.now().milliseconds)])
+  /// Has those of the next `limit` queued repairs behind `after` tried again that were put off:
+  /// there are more stores to write to, or to read from. Returns behind which to go on; nil at the
+  /// end.
+  public func hastenRepairs(after: ExtentID?, limit: Int) async throws -> ExtentID? {
+    let limit = max(1, limit)
+    let first = SQLValue.bytes(after?.bytes ?? [])
+    return try await leasedWrite(cost: 64 * limit) { session in
+      let rows = try await session.query(SQL.queued, [first, .int(Int64(limit))])
+      guard rows.count > 0 else { return nil }
+      let last: ExtentID = try rows[rows.count - 1].id(0)
+      let now = try await session.now().milliseconds
+      try await session.run(SQL.hasten, [first, .bytes(last.bytes), .int(now)])
+      return rows.count < limit ? nil : last
     }
   }
 

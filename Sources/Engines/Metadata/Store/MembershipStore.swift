@@ -43,8 +43,10 @@ public protocol MembershipStore: Sendable {
   /// active.
   func replaceServer(_ old: ServerID, with new: ServerID) async throws
 
-  /// Has repairs that were put off tried again: there are more stores to write to, or to read from.
-  func hastenRepairs() async throws
+  /// Has those of the next `limit` queued repairs behind `after` tried again that were put off:
+  /// there are more stores to write to, or to read from. Returns behind which to go on; nil at the
+  /// end.
+  func hastenRepairs(after: ExtentID?, limit: Int) async throws -> ExtentID?
 
   /// What the metadata says of each of the extents.
   func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding]

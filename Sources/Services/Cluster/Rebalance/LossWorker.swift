@@ -122,7 +122,10 @@ public final class LossWorker: BackgroundWorker {
       state.withLock { $0.active = active }
       return
     }
-    try await metadata.hastenRepairs()
+    var last: ExtentID?
+    repeat {
+      last = try await metadata.hastenRepairs(after: last, limit: Self.pageSize)
+    } while last != nil
     state.withLock { ($0.active, $0.ring) = (active, ring) }
   }
 
