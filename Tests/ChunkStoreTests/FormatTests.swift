@@ -44,38 +44,6 @@ import Testing
     Hex.encode(Digest.hash(.sha256, bytes ?? []))
   }
 
-  @Test(
-    "chunks that pass two at a time get the trailers that each gets alone",
-    arguments: [0, 1, 64, 96, 65_536, 262_144, 300_016])
-  func pairs(length: Int) {
-    let bytes = (0..<2).map { chunk in
-      (0..<length).map { UInt8(truncatingIfNeeded: $0 * 7 + $0 / 256 + chunk) }
-    }
-    let digesters = (0..<4).map {
-      ChunkDigester(id: ChunkID(extent: extent, index: UInt8($0 % 2)))
-    }
-    for round in 0..<3 {
-      bytes[0].withUnsafeBytes { first in
-        bytes[1].withUnsafeBytes { second in
-          ChunkDigester.append(digesters[0], first, digesters[1], second)
-          digesters[2].append(first)
-          digesters[3].append(second)
-          // One of another length puts the two out of step.
-          guard round == 1, length > 1 else { return }
-          digesters[1].append(UnsafeRawBufferPointer(rebasing: second[1...]))
-          digesters[3].append(UnsafeRawBufferPointer(rebasing: second[1...]))
-        }
-      }
-    }
-    let trailers = digesters.map {
-      $0.finish(extentLength: 1, storedLength: 2, wrappedKey: [3], descriptor: [4])
-    }
-    #expect(trailers[0] == trailers[2])
-    #expect(trailers[1] == trailers[3])
-    let content = bytes[0] + bytes[0] + bytes[0]
-    #expect(trailers[0].sha256 == SHA256Digest(Digest.hash(.sha256, content)))
-  }
-
   @Test("a chunk file is frozen")
   func chunkFile() async throws {
     let system = LossyFileSystem()

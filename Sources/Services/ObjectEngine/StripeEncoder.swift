@@ -70,27 +70,13 @@ final class StripeEncoder: @unchecked Sendable {
     } catch {
       preconditionFailure("the layout fits its scheme: \(error)")
     }
-    digest(memory, layout, blockLength)
+    for (index, digester) in digesters.enumerated() {
+      let start = layout.block(index)
+      unsafe memory.withBytes(start..<start + blockLength) { unsafe digester.append($0) }
+      memory.zero(start + blockLength..<start + ByteCount.roundUp(blockLength, to: 4096))
+    }
     return CodedStripe(
       buffer: stripe.buffer, layout: layout, blockLength: blockLength, isLast: stripe.isLast)
-  }
-
-  /// Two blocks at a time, which costs less than one by one.
-  private func digest(_ memory: AlignedBuffer, _ layout: StripeLayout, _ blockLength: Int) {
-    for index in digesters.indices {
-      let end = layout.block(index) + blockLength
-      memory.zero(end..<layout.block(index) + ByteCount.roundUp(blockLength, to: 4096))
-    }
-    for index in stride(from: 0, to: digesters.count, by: 2) {
-      let start = layout.block(index)
-      unsafe memory.withBytes(start..<start + blockLength) { block in
-        guard index + 1 < digesters.count else { return unsafe digesters[index].append(block) }
-        let next = layout.block(index + 1)
-        unsafe memory.withBytes(next..<next + blockLength) { other in
-          unsafe ChunkDigester.append(digesters[index], block, digesters[index + 1], other)
-        }
-      }
-    }
   }
 
   /// The trailers of the chunks, once all stripes have passed.

@@ -1,7 +1,6 @@
 #ifndef S3STORAGE_CPLATFORM_H
 #define S3STORAGE_CPLATFORM_H
 #include "platform_crc64.h"
-#include "platform_sha256.h"
 #include "platform_socket.h"
 #include "platform_file.h"
 #include "platform_memory.h"

@@ -56,3 +56,58 @@ public enum ChunkChecksum {
     return true
   }
 }
+
+/// Computes the checksum table and the SHA-256 of one chunk while its data passes.
+///
+/// Used by one task at a time.
+public final class ChunkDigester: @unchecked Sendable {
+  /// The chunk.
+  public let id: ChunkID
+  /// Bytes that have passed.
+  public private(set) var dataLength = 0
+
+  private let digest = Digest(.sha256)
+  private var checksums: [UInt32] = []
+  private var running: UInt32 = 0
+
+  /// Starts with no data.
+  public init(id: ChunkID) {
+    self.id = id
+  }
+
+  /// Takes the next bytes of the chunk's data, any number of them.
+  ///
+  /// Precondition: all of them together are at most `ChunkLimits.dataLength`.
+  public func append(_ bytes: UnsafeRawBufferPointer) {
+    precondition(
+      bytes.count <= ChunkLimits.dataLength - dataLength, "a chunk longer than the format allows")
+    unsafe digest.update(bytes)
+    var offset = 0
+    while offset < bytes.count {
+      let inPiece = dataLength % ChunkLimits.checksumSpan
+      if inPiece == 0 {
+        let position = UInt32(dataLength / ChunkLimits.checksumSpan)
+        running = ChunkChecksum.seed(id, position: position)
+      }
+      let count = min(ChunkLimits.checksumSpan - inPiece, bytes.count - offset)
+      running = unsafe CRC32C.crc(
+        UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count]), after: running)
+      dataLength += count
+      offset += count
+      if dataLength % ChunkLimits.checksumSpan == 0 { checksums.append(running) }
+    }
+  }
+
+  /// Ends the data and describes it; the digester is of no use afterwards.
+  public func finish(
+    extentLength: Int, storedLength: Int, wrappedKey: [UInt8], descriptor: [UInt8]
+  ) -> ChunkTrailer {
+    if dataLength % ChunkLimits.checksumSpan > 0 { checksums.append(running) }
+    guard let sha256 = SHA256Digest(digest.finish()) else {
+      preconditionFailure("a SHA-256 has 32 bytes")
+    }
+    return ChunkTrailer(
+      extentLength: extentLength, storedLength: storedLength, dataLength: dataLength,
+      sha256: sha256, blockChecksums: checksums, wrappedKey: wrappedKey, descriptor: descriptor)
+  }
+}
