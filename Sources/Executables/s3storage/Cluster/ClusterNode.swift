@@ -33,7 +33,8 @@ struct ClusterNode: GatewayNode {
     let installation = try await ClusterInstallation.open(configuration, log: log)
     let metadata = installation.metadata.store
     let stores = StoreSet(
-      stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
+      stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0,
+      clock: SystemMonotonicClock())
     let settings = Gateway.background(configuration)
     let writer = try await WriterKeeper.begin(
       metadata, ringVersion: 0, length: settings.leaseLength, random: random)
