@@ -56,7 +56,7 @@ import Testing
         let method = Int(random.next() % UInt64(Self.methods.count))
         let bytes = Self.mutate(Self.valid(random, put: method == 0), random)
         let call = channel.makeCall(
-          Self.methods[method], timeout: .seconds(60), metadata: FaultTests.metadata)
+          Self.methods[method], timeout: .seconds(120), metadata: FaultTests.metadata)
         _ = await call.start(OutgoingMessage(bytes))
         if round % 3 == 0 { _ = await call.send(OutgoingMessage(Self.mutate(bytes, random))) }
         _ = await call.sendLast(OutgoingMessage([]))
@@ -69,7 +69,7 @@ import Testing
           "seed \(seed), round \(round): \(status)")
       }
       let health = channel.makeCall(
-        "/s3storage.v1.StorageService/HealthCheck", timeout: .seconds(60),
+        "/s3storage.v1.StorageService/HealthCheck", timeout: .seconds(120),
         metadata: FaultTests.metadata)
       let answer = try await health.unary(OutgoingMessage([]))
       #expect(answer.count > 0)
@@ -94,7 +94,7 @@ import Testing
         }
       }
       // An answer with a message too many has no end before the call's.
-      var settings = ChunkRPCClient.Settings()
+      var settings = ChunkRPCClient.Settings.patient
       settings.openTimeout = .milliseconds(100)
       settings.healthTimeout = .milliseconds(100)
       let client = ChunkRPCClient(security: .sharedSecret(Sample.secret), settings: settings)

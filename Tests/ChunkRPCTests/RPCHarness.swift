@@ -57,9 +57,24 @@ func withServer<R: Sendable>(
   }
 }
 
+extension ChunkRPCClient.Settings {
+  /// For tests that are not about time: what ends at all ends well, however busy the machine is.
+  static var patient: Self {
+    var settings = Self()
+    settings.connectTimeout = .seconds(120)
+    settings.healthTimeout = .seconds(120)
+    settings.openTimeout = .seconds(120)
+    settings.readTimeout = .seconds(120)
+    settings.writeTimeout = .seconds(120)
+    settings.finishTimeout = .seconds(120)
+    settings.listTimeout = .seconds(120)
+    return settings
+  }
+}
+
 /// Runs a server of `stores` and a connection to it while `body` runs.
 func withConnection<R: Sendable>(
-  _ stores: [any ChunkStore], settings: ChunkRPCClient.Settings = ChunkRPCClient.Settings(),
+  _ stores: [any ChunkStore], settings: ChunkRPCClient.Settings = .patient,
   _ body: (any StorageServerConnection) async throws -> R
 ) async throws -> R {
   try await withServer(stores) { server in

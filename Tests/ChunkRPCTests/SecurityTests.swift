@@ -9,11 +9,7 @@ import TestSupport
 import Testing
 
 @Suite struct SecurityTests {
-  static let settings: ChunkRPCClient.Settings = {
-    var settings = ChunkRPCClient.Settings()
-    settings.healthTimeout = .seconds(20)
-    return settings
-  }()
+  static let settings = ChunkRPCClient.Settings.patient
 
   /// What a health check says to a client of `security`.
   static func health(
@@ -37,7 +33,7 @@ import Testing
     let server = TLSIdentity(try await authority.issue(ClusterNames.server(Sample.server)))
     let gateway = TLSIdentity(try await authority.issue(ClusterNames.gateway))
     try await withServer([try Sample.store()], security: .mutualTLS(server)) { server in
-      let client = ChunkRPCClient(security: .mutualTLS(gateway))
+      let client = ChunkRPCClient(security: .mutualTLS(gateway), settings: Self.settings)
       let connection = client.connect(to: "localhost:\(server.port)", server: Sample.server)
       let store = connection.store(Sample.storeID)
       for chunk in [SampleChunk(1, length: 64_000), SampleChunk(2, length: 3_000_000)] {
@@ -128,9 +124,9 @@ import Testing
       #expect(Self.isOffline(await Self.health(of: server, shorter)))
       let channel = Channel(
         to: "127.0.0.1:\(server.port)", credentials: .insecure,
-        arguments: .client(maximumMessageLength: 1 << 20))
+        arguments: .client(maximumMessageLength: 1 << 20, connectTimeout: .seconds(120)))
       let call = channel.makeCall(
-        "/s3storage.v1.StorageService/HealthCheck", timeout: .seconds(20))
+        "/s3storage.v1.StorageService/HealthCheck", timeout: .seconds(120))
       await #expect {
         try await call.unary(OutgoingMessage([]))
       } throws: {
@@ -163,7 +159,7 @@ import Testing
     for weak in ["", "short", "sixteen bytes with space", "é-sixteen-bytes-and-more"] {
       #expect(throws: ChunkRPCError.weakSecret) { try make(.sharedSecret(weak)) }
     }
-    let client = ChunkRPCClient(security: secret)
+    let client = ChunkRPCClient(security: secret, settings: Self.settings)
     let connection = client.connect(to: "192.0.2.1:50051", server: Sample.server)
     #expect(
       await failure { try await connection.health() }

@@ -27,7 +27,8 @@ final class TestGateway: Sendable {
     store = SQLMetadataStore(driver: driver, random: cluster.random)
     let width = cluster.scheme.total
     let stores = StoreSet(
-      stores: [], ring: PlacementRing(nodes: [], width: width), ringVersion: 0)
+      stores: [], ring: PlacementRing(nodes: [], width: width), ringVersion: 0,
+      clock: cluster.time.monotonic)
     membership = ClusterMembership(
       metadata: store, connecting: cluster.network, stores: stores, cluster: cluster.id,
       width: width, configuration: configuration, clock: cluster.time.monotonic, log: .none)

@@ -23,7 +23,7 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
       }
       let channel = Channel(
         to: "127.0.0.1:\(server.port)", credentials: .insecure,
-        arguments: .client(maximumMessageLength: maximum))
+        arguments: .client(maximumMessageLength: maximum, connectTimeout: .seconds(120)))
       let result: Result<Void, any Error>
       do { result = .success(try await body(channel, server)) } catch { result = .failure(error) }
       server.beginShutdown(deadline: .zero)
@@ -43,10 +43,10 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
   func unary(_ length: Int) async throws {
     try await Self.withServer(Self.echo) { channel, _ in
       let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-      let call = channel.makeCall("/echo", timeout: .seconds(60))
+      let call = channel.makeCall("/echo", timeout: .seconds(120))
       let answer = try await call.unary(OutgoingMessage(bytes))
       #expect(answer.count == length && answer.bytes == bytes)
-      let stream = channel.makeCall("/echo", timeout: .seconds(60))
+      let stream = channel.makeCall("/echo", timeout: .seconds(120))
       #expect(await stream.start(OutgoingMessage(bytes)))
       for number in 0..<20 {
         #expect(await stream.receive()?.count == (number == 0 ? length : number))
@@ -74,7 +74,7 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
       let buffer = AlignedBuffer(count: 262_144)
       buffer.zero(0..<buffer.count)
       for _ in 0..<10 {
-        let call = channel.makeCall("/echo", timeout: .seconds(60))
+        let call = channel.makeCall("/echo", timeout: .seconds(120))
         let slice = MessageSlice(buffer, 4096..<200_000, owner: Owner(released))
         let answer = try await call.unary(OutgoingMessage([1, 2, 3], slice, [4]))
         #expect(answer.count == 195_904 + 4)
@@ -131,7 +131,7 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
   @Test("a handler that forgets to answer, or to read, ends its call all the same")
   func forgetful() async throws {
     try await Self.withServer({ _ in }) { channel, _ in
-      let call = channel.makeCall("/forget", timeout: .seconds(60))
+      let call = channel.makeCall("/forget", timeout: .seconds(120))
       await #expect {
         try await call.unary(OutgoingMessage([UInt8](repeating: 1, count: 900_000)))
       } throws: { ($0 as? RPCStatus)?.code == .internal }
@@ -141,11 +141,11 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
   @Test("a message above the limit ends its call only")
   func tooLarge() async throws {
     try await Self.withServer(maximum: 1000, Self.echo) { channel, _ in
-      let call = channel.makeCall("/echo", timeout: .seconds(60))
+      let call = channel.makeCall("/echo", timeout: .seconds(120))
       await #expect {
         try await call.unary(OutgoingMessage([UInt8](repeating: 1, count: 1001)))
       } throws: { ($0 as? RPCStatus)?.code == .resourceExhausted }
-      let next = channel.makeCall("/echo", timeout: .seconds(60))
+      let next = channel.makeCall("/echo", timeout: .seconds(120))
       let answer = try await next.unary(OutgoingMessage([UInt8](repeating: 1, count: 1000)))
       #expect(answer.count == 1000)
     }
@@ -157,7 +157,7 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
       await call.finish(OutgoingMessage(call.metadata("some-key").flatMap { $0 }))
     }) { channel, server in
       let call = channel.makeCall(
-        "/metadata", timeout: .seconds(60), metadata: [("some-key", "a"), ("some-key", "bc")])
+        "/metadata", timeout: .seconds(120), metadata: [("some-key", "a"), ("some-key", "bc")])
       let answer = try await call.unary(OutgoingMessage([]))
       #expect(answer.bytes == Array("abc".utf8))
       #expect(throws: ServerError.self) {
@@ -175,8 +175,8 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
       let queue = CompletionQueue()
       let channel = Channel(
         to: "127.0.0.1:1", credentials: .insecure,
-        arguments: .client(maximumMessageLength: 1000), queue: queue)
-      let call = channel.makeCall("/none", timeout: .seconds(60))
+        arguments: .client(maximumMessageLength: 1000, connectTimeout: .seconds(120)), queue: queue)
+      let call = channel.makeCall("/none", timeout: .seconds(120))
       await #expect(throws: RPCStatus.self) { try await call.unary(OutgoingMessage([])) }
     }
   }

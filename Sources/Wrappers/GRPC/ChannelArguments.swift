@@ -50,11 +50,15 @@ public struct ChannelArguments: Sendable {
   }
 
   /// What a channel is made with: the common ones; no retries, since the caller knows what may be
-  /// repeated; quick reconnection; a connection of its own; no proxy; no configuration by DNS.
-  public static func client(maximumMessageLength: Int) -> ChannelArguments {
+  /// repeated; quick reconnection; a connection of its own; no proxy; no configuration by DNS. An
+  /// attempt to connect is given up after `connectTimeout`, or a few seconds when it is less.
+  public static func client(
+    maximumMessageLength: Int, connectTimeout: Duration = .seconds(1)
+  ) -> ChannelArguments {
     var arguments = common(maximumMessageLength: maximumMessageLength)
     arguments.set(GRPC_ARG_ENABLE_RETRIES, 0)
-    arguments.set(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000)
+    let milliseconds = min(max(connectTimeout, .milliseconds(1)), .seconds(3600)) / .milliseconds(1)
+    arguments.set(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Int(milliseconds))
     arguments.set(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200)
     arguments.set(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000)
     arguments.set(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1)

@@ -6,6 +6,8 @@ internal import GRPC
 public final class ChunkRPCClient: StorageServerConnecting {
   /// How long things may take, and how much they may hold. Every call has an end.
   public struct Settings: Sendable {
+    /// One attempt to connect, which calls wait for.
+    public var connectTimeout = Duration.seconds(1)
     /// A look at a server's health.
     public var healthTimeout = Duration.seconds(5)
     /// Opening a chunk, and asking for its status.

@@ -155,7 +155,8 @@ final class RemoteServer: StorageServerConnection {
   private func makeChannels(
     _ target: String, _ material: TLSMaterial?, _ generation: Int
   ) -> Channels {
-    var arguments = ChannelArguments.client(maximumMessageLength: WireLimits.response)
+    var arguments = ChannelArguments.client(
+      maximumMessageLength: WireLimits.response, connectTimeout: settings.connectTimeout)
     if material != nil { arguments.expectServerName(ClusterNames.server(server)) }
     let credentials = material.map { ClientCredentials.mutualTLS($0) } ?? .insecure
     func make() -> Channel {
