@@ -6,6 +6,7 @@ public enum CRC32 {
   /// The checksum of everything up to these bytes, `previous` being that of what came before.
   public static func crc(_ bytes: UnsafeRawBufferPointer, after previous: UInt32 = 0) -> UInt32 {
     guard let start = bytes.baseAddress else { return previous }
+    defer { platform_clear_upper_halves() }
     // The `gzip_refl` variant inverts before and after by itself.
     return unsafe crc32_gzip_refl(
       previous, start.assumingMemoryBound(to: UInt8.self), UInt64(bytes.count))
@@ -28,6 +29,7 @@ public enum CRC32C {
   /// The checksum of everything up to these bytes, `previous` being that of what came before.
   public static func crc(_ bytes: UnsafeRawBufferPointer, after previous: UInt32 = 0) -> UInt32 {
     guard let start = bytes.baseAddress else { return previous }
+    defer { platform_clear_upper_halves() }
     // This function of the library works on the bare register and takes a length of 32 bits.
     var state = ~previous
     var offset = 0

@@ -1,4 +1,5 @@
 internal import CISAL
+internal import CPlatform
 
 /// Multiplication tables for one matrix: `rows` output blocks out of `columns` input blocks.
 ///
@@ -36,6 +37,7 @@ final class GaloisTables: @unchecked Sendable {
       unsafe outputs.allSatisfy({ $0.count == length })
     else { throw .mismatchedBlocks }
     guard rows > 0, length > 0 else { return }
+    defer { platform_clear_upper_halves() }
     var sources = unsafe inputs.map {
       unsafe Self.pointer(UnsafeMutableRawBufferPointer(mutating: $0))
     }

@@ -4,4 +4,5 @@
 #include "platform_socket.h"
 #include "platform_file.h"
 #include "platform_memory.h"
+#include "platform_vector.h"
 #endif
