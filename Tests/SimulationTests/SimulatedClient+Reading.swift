@@ -72,9 +72,12 @@ extension SimulatedClient {
       version, Int64(range.lowerBound)..<Int64(range.upperBound))
     var position = range.lowerBound
     var isRight = true
-    let isSlow = world.pick(4) == 0
-    // Some take longer than the delay of deletion.
-    let isLong = world.plan.mutant == .noDeletionDelay || world.chance(40)
+    // Some take longer than the delay of deletion: where that is what is tried, all that the leader
+    // does not know of by itself.
+    let isTried =
+      world.plan.mutant == .noDeletionDelay && gateway.work.cluster?.leadership.lease == nil
+    let isSlow = world.plan.mutant == .noDeletionDelay ? isTried : world.pick(4) == 0
+    let isLong = isTried || world.chance(40)
     let longest = isSlow && !whole && isLong ? 150_000 : 5000
     try await read.stream { buffer, piece in
       isRight = isRight && Self.isSame(buffer, piece, wanted, position)

@@ -46,9 +46,9 @@ struct SimulationTests {
     (.earlyDrain, .members),
   ]
 
-  @Test("a bug that is put in is found within forty seeds", arguments: mutants)
+  @Test("a bug that is put in is found within a hundred seeds", arguments: mutants)
   func finds(mutant: SimulationPlan.Mutant, weather: SimulationPlan.Weather) async throws {
-    for seed in UInt64(1)...40 {
+    for seed in UInt64(1)...100 {
       let report = try await Self.run(
         SimulationPlan(seed: seed, weather: weather, mutant: mutant))
       if let first = report.violations.first {
