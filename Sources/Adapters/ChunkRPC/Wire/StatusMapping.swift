@@ -27,14 +27,16 @@ enum StatusMapping {
     case .dataLoss: return .corrupt(reason)
     case .failedPrecondition: return .fenced(reason)
     case .outOfRange, .invalidArgument: return .tooLarge(reason)
-    case .resourceExhausted: return reason == fullMessage ? .full : .io(reason)
+    // What a server cannot do now says nothing about its chunks.
+    case .resourceExhausted: return reason == fullMessage ? .full : .offline(reason)
     case .unavailable: return .offline(reason)
     case .deadlineExceeded: return .offline("no answer in time")
     case .cancelled: return .offline("the call was cancelled")
     case .unauthenticated, .permissionDenied:
       return .offline("the server refuses these credentials")
     case .unimplemented: return .offline("the server does not know the call")
-    case .ok, .unknown, .alreadyExists, .aborted, .internal: return .io(reason)
+    case .unknown, .aborted: return .offline(reason)
+    case .ok, .alreadyExists, .internal: return .io(reason)
     }
   }
 
