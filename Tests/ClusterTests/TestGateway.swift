@@ -27,8 +27,7 @@ final class TestGateway: Sendable {
     store = SQLMetadataStore(driver: driver, random: cluster.random)
     let width = cluster.scheme.total
     let stores = StoreSet(
-      stores: [], ring: PlacementRing(nodes: [], width: width), ringVersion: 0,
-      clock: cluster.time.monotonic)
+      stores: [], ring: PlacementRing(nodes: [], width: width), ringVersion: 0)
     membership = ClusterMembership(
       metadata: store, connecting: cluster.network, stores: stores, cluster: cluster.id,
       width: width, configuration: configuration, clock: cluster.time.monotonic, log: .none)

@@ -12,10 +12,8 @@ extension StoreSet {
     _ extent: ExtentID, scheme: ErasureScheme
   ) throws(EngineError) -> [StoreID] {
     let view = view
-    for avoided in view.avoidances {
-      if let places = Self.layOut(extent, scheme: scheme, ring: view.ring, avoiding: avoided) {
-        return places
-      }
+    if let places = Self.layOut(extent, scheme: scheme, ring: view.ring, avoiding: view.unwell) {
+      return places
     }
     let usable = view.ring.place(
       extent, count: view.ring.nodes.count, beside: [], avoiding: view.unwell)
@@ -74,11 +72,7 @@ extension StoreSet {
   /// when there is none.
   public func placeOne(_ extent: ExtentID, beside kept: [StoreID]) -> StoreID? {
     let view = view
-    for avoided in view.avoidances {
-      let found = view.ring.place(extent, count: 1, beside: kept, avoiding: avoided).first
-      if let found { return found }
-    }
-    return nil
+    return view.ring.place(extent, count: 1, beside: kept, avoiding: view.unwell).first
   }
 
   /// The same where a store may hold several chunks of the extent: the one whose server has the

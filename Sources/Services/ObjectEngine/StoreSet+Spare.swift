@@ -35,19 +35,7 @@ extension StoreSet {
   func spare(
     _ extent: ExtentID, scheme: ErasureScheme, beside kept: [StoreID], failed: Set<StoreID>
   ) -> StoreID? {
-    let view = view
-    for avoided in view.avoidances {
-      let found = spare(
-        extent, view.ring, scheme: scheme, beside: kept, avoiding: avoided.union(failed))
-      if let found { return found }
-    }
-    return nil
-  }
-
-  private func spare(
-    _ extent: ExtentID, _ ring: PlacementRing, scheme: ErasureScheme, beside kept: [StoreID],
-    avoiding avoided: Set<StoreID>
-  ) -> StoreID? {
+    let ring = self.ring
     var onServer: [String: Int] = [:]
     var onStore: [StoreID: Int] = [:]
     for store in kept {
@@ -56,7 +44,7 @@ extension StoreSet {
     }
     var best: (store: StoreID, load: (Int, Int))?
     for store in ring.place(extent, count: ring.nodes.count) {
-      guard !avoided.contains(store), state(of: store) == .active,
+      guard !failed.contains(store), state(of: store) == .active,
         let server = ring.node(store)?.server
       else { continue }
       let load = (onServer[server, default: 0], onStore[store, default: 0])

@@ -1,7 +1,6 @@
 public import Base
 public import ChunkStore
 public import Placement
-public import Runtime
 import Synchronization
 
 /// The stores that this process can reach, and which of them a write goes to.
@@ -13,15 +12,8 @@ public final class StoreSet: Sendable {
     var ring: PlacementRing
     /// Stores that take no writes.
     var unwell: Set<StoreID>
-    /// Stores whose last writes failed though they seem well: the last to be written to.
-    var stalled: Set<StoreID>
     /// Whether a store is full.
     var isAnyFull: Bool
-
-    /// What a place is looked for without, the best first.
-    var avoidances: [Set<StoreID>] {
-      stalled.isSubset(of: unwell) ? [unwell] : [unwell.union(stalled), unwell]
-    }
   }
 
   private struct State {
@@ -30,19 +22,12 @@ public final class StoreSet: Sendable {
     var ring: PlacementRing
     var ringVersion: Int64
     var health: [StoreID: StoreHealth.State] = [:]
-    var stalls: [StoreID: StoreStall] = [:]
   }
 
   private let state: Mutex<State>
-  private let clock: (any MonotonicClock)?
 
-  /// Serves `stores`, placed by `ring`. With `clock`, a store that did not take a write in time is
-  /// given some time before new chunks are placed on it, however well it says that it is.
-  public init(
-    stores: [any ChunkStore], ring: PlacementRing, ringVersion: Int64 = 1,
-    clock: (any MonotonicClock)? = nil
-  ) {
-    self.clock = clock
+  /// Serves `stores`, placed by `ring`.
+  public init(stores: [any ChunkStore], ring: PlacementRing, ringVersion: Int64 = 1) {
     state = Mutex(
       State(
         members: stores, byID: Self.index(stores), ring: ring, ringVersion: ringVersion))
@@ -57,13 +42,10 @@ public final class StoreSet: Sendable {
 
   /// The ring and the health that belong together.
   var view: View {
-    let now = clock?.now
-    return state.withLock { state in
+    state.withLock { state in
       let unwell = state.health.filter { $0.value != .active }
       return View(
-        ring: state.ring, unwell: Set(unwell.keys),
-        stalled: now.map { now in Set(state.stalls.filter { now < $0.value.until }.keys) } ?? [],
-        isAnyFull: unwell.values.contains(.full))
+        ring: state.ring, unwell: Set(unwell.keys), isAnyFull: unwell.values.contains(.full))
     }
   }
 
@@ -84,7 +66,6 @@ public final class StoreSet: Sendable {
       state.ring = ring
       state.ringVersion = ringVersion
       state.health = state.health.filter { byID[$0.key] != nil }
-      state.stalls = state.stalls.filter { byID[$0.key] != nil }
     }
   }
 
@@ -131,13 +112,7 @@ public final class StoreSet: Sendable {
     switch error {
     case .full: observe(.full, of: store)
     case .fenced: observe(.fenced, of: store)
-    case .offline:
-      observe(.offline, of: store)
-      guard let now = clock?.now else { return }
-      state.withLock { state in
-        guard state.byID[store] != nil else { return }
-        state.stalls[store] = state.stalls[store].map { $0.again(at: now) } ?? StoreStall(at: now)
-      }
+    case .offline: observe(.offline, of: store)
     case .missing, .corrupt, .tooLarge, .io: return
     }
   }

@@ -34,8 +34,7 @@ struct ClusterNode: GatewayNode {
     let installation = try await ClusterInstallation.open(configuration, log: log)
     let metadata = installation.metadata.store
     let stores = StoreSet(
-      stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0,
-      clock: SystemMonotonicClock())
+      stores: [], ring: PlacementRing(nodes: [], width: scheme.total), ringVersion: 0)
     let settings = Gateway.background(configuration)
     let memory = GatewayMemory(dataDirectory: configuration["DATA_DIR"])
     if let witness = try memory.witness(), try await metadata.beginTimeline(after: witness) {
