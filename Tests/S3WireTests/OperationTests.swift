@@ -161,6 +161,7 @@ struct ErrorTests {
       #expect(!code.message.isEmpty)
     }
     #expect(S3Error.Code.named("Nothing") == nil)
+    #expect(S3Error.Code.named("InvalidBucketOwnerAWSAccountID")?.status == 400)
     #expect(S3Error.Code.noSuchKey.status == 404)
     #expect(S3Error.Code.missingContentLength.status == 411)
   }

@@ -35,6 +35,7 @@ extension S3Service {
 
   func createBucket(_ call: S3Call) async throws -> HTTPResponse {
     let name = try call.bucketName()
+    try Self.check(.ofBucket, of: call, is: call.identity.user.id)
     try Self.refuseACL(call)
     if call.headers.text("x-amz-bucket-object-lock-enabled")?.lowercased() == "true" {
       throw S3Error.notImplemented(header: "x-amz-bucket-object-lock-enabled")
@@ -66,6 +67,11 @@ extension S3Service {
   /// A user as S3 shows an owner.
   static func owner(_ user: User) -> S3Owner {
     S3Owner(id: ownerID(user.id), displayName: user.name)
+  }
+
+  /// Whether a text has the form of a canonical user id: 64 hexadecimal digits.
+  static func isOwnerID(_ text: String) -> Bool {
+    text.utf8.count == 64 && Hex.decode(text) != nil
   }
 
   /// A user's id in the form of a canonical user id.

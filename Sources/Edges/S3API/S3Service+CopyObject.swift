@@ -97,7 +97,7 @@ extension S3Service {
     let source = try CopySource(raw)
     let version = try await version(
       bucket: source.bucket.text, key: source.key.bytes, versionID: source.versionID,
-      withContent: true, call)
+      withContent: true, call, expectedOwner: .ofSource)
     try ReadConditions(copySource: call.headers).checkCopySource(
       etag: version.etag, lastModified: version.lastModified)
     return version

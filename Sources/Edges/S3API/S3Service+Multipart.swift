@@ -86,6 +86,7 @@ extension S3Service {
 
   func abortMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {
     let (bucket, upload) = try await upload(call)
+    try Self.refuseGuards(call)
     try await metadata.abort(upload.id, bucket: bucket.id, key: upload.key)
     return HTTPResponse(status: 204)
   }
