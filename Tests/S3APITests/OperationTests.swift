@@ -188,6 +188,19 @@ struct NotImplementedTests {
     }
   }
 
+  @Test("the answer of an object function, whose path names no bucket, is not offered")
+  func objectResponse() async throws {
+    try await S3Fixture.serving { _, client async throws in
+      let headers = [("x-amz-request-route", "r"), ("x-amz-request-token", "t")]
+      let path = "/WriteGetObjectResponse"
+      let signed = try await client.send("POST", path, headers: headers, body: [1])
+      #expect(signed.outcome == "501 NotImplemented")
+      let anonymous = try await client.send("POST", path, headers: headers, as: .none)
+      #expect(anonymous.outcome == "501 NotImplemented")
+      #expect(try await client.send("PUT", path).outcome == "400 InvalidBucketName")
+    }
+  }
+
   @Test("every operation of the table is either offered or has a sample here")
   func total() {
     for operation in S3Operation.allCases where operation.rule == nil {

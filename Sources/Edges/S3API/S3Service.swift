@@ -88,12 +88,23 @@ public final class S3Service: Sendable {
   }
 
   private static let healthPath = Array("/_/health".utf8)
+  private static let objectResponsePath = Array("/WriteGetObjectResponse".utf8)
 
   private func open(_ request: HTTPRequest, requestID: String) async throws -> S3Call {
     let head = request.head
     let query = head.query ?? []
-    let target = try RequestTarget(
-      rawPath: head.path, rawQuery: query, host: head.authority, domains: domains)
+    let target: RequestTarget
+    do {
+      target = try RequestTarget(
+        rawPath: head.path, rawQuery: query, host: head.authority, domains: domains)
+    } catch {
+      // The name of this operation stands where that of a bucket does, and is none. Clients sign it
+      // for another service.
+      guard head.method == .post, head.path.elementsEqual(Self.objectResponsePath) else {
+        throw error
+      }
+      throw S3Error(.notImplemented)
+    }
     var headers = RequestHeaders(
       head.fields.map { RequestHeaders.Field(name: $0.name, value: $0.value) })
     let isForm = Self.isForm(headers)
