@@ -96,16 +96,18 @@ struct S3Client: Sendable {
     RequestSigner(accessKeyID: accessKey, secretKey: secret, region: region)
   }
 
-  /// Signs and sends a request; `spoil` changes it after it was signed.
+  /// Signs and sends a request; `spoil` changes it after it was signed, and `summed` is what the
+  /// checksum of a trailer is computed over where that is not the body.
   @discardableResult
   func send(
     _ method: String, _ path: String, query: String = "", headers: [(String, String)] = [],
     body: [UInt8] = [], payload: Payload = .digest, as authentication: Authentication = .header,
-    host: String? = nil, spoil: (inout WireRequest) -> Void = { _ in }
+    host: String? = nil, trailerOf summed: [UInt8]? = nil,
+    spoil: (inout WireRequest) -> Void = { _ in }
   ) async throws -> S3Answer {
     var request = try make(
       method, path, query: query, headers: headers, body: body, payload: payload,
-      as: authentication, host: host)
+      as: authentication, host: host, trailerOf: summed)
     spoil(&request)
     return try await exchange(request.bytes, isHead: method == "HEAD")
   }
@@ -114,7 +116,7 @@ struct S3Client: Sendable {
   func make(
     _ method: String, _ path: String, query: String = "", headers: [(String, String)] = [],
     body: [UInt8] = [], payload: Payload = .digest, as authentication: Authentication = .header,
-    host: String? = nil
+    host: String? = nil, trailerOf summed: [UInt8]? = nil
   ) throws -> WireRequest {
     var fields = [("host", host ?? "127.0.0.1:\(port)")] + headers
     var request = WireRequest(method: method, path: path, query: query, fields: [], body: body)
@@ -123,7 +125,7 @@ struct S3Client: Sendable {
     case .presigned(let seconds):
       request.query = try presign(method, path, query, fields, seconds)
     case .header:
-      let (mode, extra, trailers) = frame(payload, body)
+      let (mode, extra, trailers) = frame(payload, body, summed ?? body)
       fields += extra
       let signed = try signer.sign(
         method: method, rawPath: path, rawQuery: query,
@@ -161,7 +163,7 @@ struct S3Client: Sendable {
 
   /// The payload mode, the headers that it needs, and its trailer.
   private func frame(
-    _ payload: Payload, _ body: [UInt8]
+    _ payload: Payload, _ body: [UInt8], _ summed: [UInt8]
   ) -> (PayloadMode, [(String, String)], [(name: String, value: String)]?) {
     let length = [
       ("x-amz-decoded-content-length", "\(body.count)"), ("content-encoding", "aws-chunked"),
@@ -171,10 +173,10 @@ struct S3Client: Sendable {
     case .unsigned: return (.unsigned, [], nil)
     case .signedChunks: return (.signedChunks, length, nil)
     case .signedTrailer(let algorithm):
-      let trailer = (name: algorithm.headerName, value: Self.checksum(algorithm, body))
+      let trailer = (name: algorithm.headerName, value: Self.checksum(algorithm, summed))
       return (.signedChunksAndTrailer, length + [("x-amz-trailer", trailer.name)], [trailer])
     case .unsignedTrailer(let algorithm):
-      let trailer = (name: algorithm.headerName, value: Self.checksum(algorithm, body))
+      let trailer = (name: algorithm.headerName, value: Self.checksum(algorithm, summed))
       return (.unsignedChunksAndTrailer, length + [("x-amz-trailer", trailer.name)], [trailer])
     }
   }

@@ -161,6 +161,7 @@ struct ErrorTests {
       #expect(!code.message.isEmpty)
     }
     #expect(S3Error.Code.named("Nothing") == nil)
+    #expect(S3Error.Code.named("InvalidBucketOwnerAWSAccountID")?.status == 400)
     #expect(S3Error.Code.noSuchKey.status == 404)
     #expect(S3Error.Code.missingContentLength.status == 411)
   }
@@ -174,6 +175,19 @@ struct ErrorTests {
     ])
   func signingCodes(name: String) {
     #expect(S3Error.Code.named(name) != nil)
+  }
+
+  @Test(
+    "what XML cannot carry is left out of the document",
+    arguments: ["\u{0}", "a\u{1}b", "\u{1f}", "\u{fffe}", "x\u{ffff}"])
+  func unspeakable(value: String) {
+    let error = S3Error(
+      .noSuchKey, "No \(value)", details: [.init("Key", value), .init("Other", "a\tb")])
+    #expect(
+      text(error.body(resource: bytes("/bkt/" + value), requestID: "R1"))
+        == "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code>"
+        + "<Message>The specified key does not exist.</Message><Other>a&#x9;b</Other>"
+        + "<RequestId>R1</RequestId><HostId>R1</HostId></Error>")
   }
 
   @Test("the document escapes what the client sent")

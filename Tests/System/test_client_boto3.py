@@ -3,15 +3,18 @@ import base64
 import datetime
 import hashlib
 import io
+import re
 import socket
 import urllib.error
 import urllib.request
 import zlib
 
+import botocore.session
 import pytest
 
 from conftest import boto_client
 from support import data
+from support.server import ROOT
 
 
 def code(error):
@@ -554,6 +557,94 @@ def test_operations_not_offered_say_so_and_never_succeed(server, bucket):
         path = f"/{bucket}" + target
         answer = server.s3(method, path, body=b"<x/>" if method in ("PUT", "POST") else b"")
         assert (answer.status, answer.code) == (501, "NotImplemented"), (method, path, answer)
+
+
+OFFERED = {
+    "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket",
+    "CreateMultipartUpload", "DeleteBucket", "DeleteObject", "DeleteObjects", "GetBucketLocation",
+    "GetObject", "GetObjectAttributes", "HeadBucket", "HeadObject", "ListBuckets",
+    "ListMultipartUploads", "ListObjects", "ListObjectsV2", "ListParts", "PutObject",
+    "UploadPart", "UploadPartCopy"}
+# Older names of what looks the same on the wire, and what does so but for its host.
+SAME_ON_THE_WIRE = {
+    "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+    "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+    "GetBucketNotification": "GetBucketNotificationConfiguration",
+    "PutBucketNotification": "PutBucketNotificationConfiguration",
+    "ListDirectoryBuckets": "ListBuckets"}
+MODEL = botocore.session.get_session().get_service_model("s3")
+
+
+def sample(shape, bucket, name=""):
+    """The least that botocore takes for a shape."""
+    if shape.type_name == "structure":
+        members = shape.required_members or (list(shape.members)[:1] if shape.is_tagged_union else [])
+        return {m: sample(shape.members[m], bucket, m) for m in members}
+    if shape.type_name == "list":
+        return [sample(shape.member, bucket)]
+    if shape.type_name == "map":
+        return {}
+    if shape.type_name == "string":
+        if shape.enum:
+            return shape.enum[0]
+        return {"Bucket": bucket, "Key": "key", "CopySource": f"{bucket}/key"}.get(
+            name, "x" * shape.metadata.get("min", 1))
+    return {
+        "timestamp": datetime.datetime(2030, 1, 1), "blob": b"x", "boolean": True, "float": 1.0,
+        "double": 1.0}.get(shape.type_name, 1)
+
+
+def test_the_table_has_every_operation_that_boto3_knows():
+    source = (ROOT / "Sources/Domain/S3Wire/Operations/S3Operation.swift").read_text()
+    table = set(re.findall(r'case \w+\s*=\s*"(\w+)"', source))
+    names = set(MODEL.operation_names)
+    assert len(names) > 100
+    assert names - table == set(SAME_ON_THE_WIRE) and OFFERED < names
+    assert set(SAME_ON_THE_WIRE.values()) < table
+
+
+@pytest.mark.parametrize("name", [
+    n for n in MODEL.operation_names if SAME_ON_THE_WIRE.get(n, n) not in OFFERED])
+def test_an_operation_that_is_not_offered_says_so_to_boto3(server, bucket, name):
+    client = boto_client(server, inject_host_prefix=False)
+    client.put_object(Bucket=bucket, Key="key", Body=b"kept")
+    arguments = sample(MODEL.operation_model(name).input_shape, bucket)
+    with pytest.raises(client.exceptions.ClientError) as refused:
+        client._make_api_call(name, arguments)
+    assert (status(refused), code(refused)) == (501, "NotImplemented"), refused.value
+    assert [o["Key"] for o in client.list_objects_v2(Bucket=bucket)["Contents"]] == ["key"]
+    assert client.get_object(Bucket=bucket, Key="key")["Body"].read() == b"kept"
+
+
+@pytest.mark.parametrize("name", sorted(OFFERED))
+def test_an_operation_that_is_offered_never_says_that_it_is_not(server, bucket, name):
+    client = boto_client(server)
+    try:
+        client._make_api_call(name, sample(MODEL.operation_model(name).input_shape, bucket))
+    except client.exceptions.ClientError as refused:
+        answer = refused.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert 400 <= answer < 500, refused
+
+
+def test_the_owner_that_boto3_expects(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    own = s3.list_buckets()["Owner"]["ID"]
+    assert s3.head_object(Bucket=bucket, Key="k", ExpectedBucketOwner=own)["ContentLength"] == 1
+    for other, expected_code in (
+            ("123456789012", "AccessDenied"), ("0" * 64, "AccessDenied"),
+            ("me", "InvalidBucketOwnerAWSAccountID")):
+        with pytest.raises(s3.exceptions.ClientError) as refused:
+            s3.delete_object(Bucket=bucket, Key="k", ExpectedBucketOwner=other)
+        assert code(refused) == expected_code
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_parts_without_an_algorithm_make_an_object_with_the_default_checksum(s3, bucket):
+    upload, parts = upload_parts(s3, bucket, "k", {1: data.content(1, PART), 2: b"end"})
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key="k", UploadId=upload, MultipartUpload={"Parts": parts})
+    head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC64NVME"] and head["ChecksumType"] == "FULL_OBJECT"
 
 
 NOT_OFFERED = [

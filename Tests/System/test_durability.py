@@ -1,4 +1,5 @@
 """Stops, locks, stores that are missing, foreign or failing."""
+import errno
 import pathlib
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from support import data, http
+from support.mounts import Disks
 from support.server import ROOT
 
 SIZES = [200, 60_000, 400_000, 2_500_000]
@@ -238,7 +240,49 @@ def test_a_failed_sync_of_metadata_acknowledges_nothing_more(make_server, faults
     check(server, bodies)
 
 
-def test_a_read_only_store_does_not_stop_the_others(make_server, faults, tmp_path):
+@pytest.fixture
+def disks():
+    made = Disks()
+    yield made
+    made.discard()
+
+
+def test_a_store_that_becomes_read_only_does_not_stop_the_others(disks, make_server, tmp_path):
+    """The kernel makes a file system read-only when its disk fails; no store expects it."""
+    disk = disks.make("store", 256)
+    drives = [disk.point / "0", *(tmp_path / str(index) for index in range(1, 6))]
+    server = make_server(environment={"DRIVES": ",".join(map(str, drives))}).start()
+    bodies = fill(server)
+    assert any(p.is_file() for p in drives[0].glob("chunks/**/*")), "the disk is not used"
+    disk.fail()
+    with pytest.raises(OSError) as refused:
+        (disk.point / "probe").write_bytes(b"x")
+    assert refused.value.errno == errno.EROFS
+    bodies |= fill(server, "read-only")
+    check(server, bodies)
+    # Overwrites and deletes work too: what the store still has of them waits.
+    assert server.s3("PUT", "/bucket/k60000", body=b"new").status == 200
+    bodies["k60000"] = b"new"
+    assert server.s3("DELETE", "/bucket/k400000").status == 204
+    del bodies["k400000"]
+    check(server, bodies)
+    assert server.s3("GET", "/bucket/k400000").status == 404
+    # It starts with the store as it is, and works on with it once it can be written again.
+    server.stop()
+    server.start()
+    check(server, bodies)
+    bodies |= fill(server, "restarted")
+    check(server, bodies)
+    server.stop()
+    disk.unmount()
+    disk.repair()
+    disk.mount()
+    server.start()
+    check(server, bodies | fill(server, "after"))
+    assert server.stop() == 0
+
+
+def test_a_store_without_room_does_not_stop_the_others(make_server, faults, tmp_path):
     trigger = tmp_path / "failing"
     server = make_server(environment={
         "LD_PRELOAD": str(faults), "FAULT_WRITE_FULL": "f:stores/0/", "FAULT_WHILE": str(trigger)})

@@ -19,6 +19,15 @@ def refuses(answer, status, code):
     assert (answer.status, answer.code) == (status, code), answer
 
 
+def test_what_is_not_offered_is_no_error_of_the_server(private):
+    private.s3("PUT", "/bucket")
+    answer = private.s3("GET", "/bucket?policy")
+    refuses(answer, 501, "NotImplemented")
+    identifier = answer.headers["x-amz-request-id"]
+    lines = [line for line in private.log().splitlines() if identifier in line]
+    assert not [line for line in lines if '"error"' in line], lines
+
+
 def test_every_error_names_request_and_resource(server, bucket):
     answer = server.s3("GET", f"/{bucket}/absent")
     refuses(answer, 404, "NoSuchKey")

@@ -150,6 +150,40 @@ def test_killed_between_commit_log_and_answer(make_server, step):
         assert len(got) == item["Size"]
 
 
+@pytest.mark.parametrize("then", ["lost at once", "lost after another snapshot", "goes on"])
+def test_killed_in_the_middle_of_a_snapshot(make_server, then):
+    server = make_server(
+        environment=LOGGED | {"SNAPSHOT_SECONDS": "3600", "GC_DELAY_SECONDS": "0"}).start()
+    wanted = fill(server)
+    server.admin("snapshot", "--json")
+    s3 = boto_client(server)
+    s3.put_object(Bucket="plain", Key="late", Body=b"late" * 9000)
+    wanted["plain", "late"] = b"late" * 9000
+    assert server.stop() == 0
+    server.start(S3STORAGE_CRASH_AT="snapshot.part-written:1")
+    assert server.admin("snapshot", "--json", check=False).returncode != 0
+    assert server.process.wait(60) == -9, "the step was never reached"
+    if then == "lost at once":
+        # The older snapshot and the log have everything, and so has what was begun, if its last
+        # piece was written.
+        lose(server, 0, 5)
+        report = rebuild(server)
+        assert report["unreadable_pieces"] == report["torn_groups"] == 0, report
+    else:
+        server.start()
+        check(server, wanted)
+        server.admin("snapshot", "--json")
+        if then == "lost after another snapshot":
+            lose(server, 1, 2)
+            rebuild(server)
+    if not server.alive:
+        server.start()
+    check(server, wanted)
+    s3 = boto_client(server)
+    s3.put_object(Bucket="plain", Key="after", Body=b"after" * 9000)
+    check(server, {("plain", "after"): b"after" * 9000})
+
+
 def test_another_master_key_is_refused_and_nothing_is_changed(make_server):
     server = make_server(environment={"CHANGE_LOG": "off"}).start()
     fill(server)

@@ -28,14 +28,15 @@ extension S3Service {
 
   /// The same for any bucket and key, such as those of a copy source.
   func version(
-    bucket name: String, key: [UInt8], versionID: String?, withContent: Bool, _ call: S3Call
+    bucket name: String, key: [UInt8], versionID: String?, withContent: Bool, _ call: S3Call,
+    expectedOwner: ExpectedOwner = .ofBucket
   ) async throws -> ObjectVersion {
     if let versionID { try Self.checkVersionID(versionID) }
     let found = try await metadata.lookUp(
       bucket: name, tenant: call.identity.user.tenant, key: key, versionID: versionID,
       withContent: withContent)
     guard let bucket = found.bucket, bucket.purpose == .s3 else { throw Self.noSuchBucket(name) }
-    try authorise(call, bucket)
+    try authorise(call, bucket, expectedOwner: expectedOwner)
     guard let version = found.version else {
       throw S3Error(
         versionID == nil ? .noSuchKey : .noSuchVersion,

@@ -9,6 +9,7 @@ extension S3Service {
   func getObjectAttributes(_ call: S3Call) async throws -> HTTPResponse {
     let request = try ObjectAttributesRequest(call.headers)
     let version = try await version(call, withContent: false)
+    try Self.refuseCustomerKey(call)
     var answer = S3Response.Attributes()
     if request.attributes.contains(.etag) { answer.etag = version.etag }
     if request.attributes.contains(.checksum) {

@@ -74,14 +74,48 @@ extension S3Service {
     }
   }
 
-  /// Throws `AccessDenied` unless the caller may use the bucket.
-  func authorise(_ call: S3Call, _ bucket: Bucket) throws(S3Error) {
+  /// Throws `AccessDenied` unless the caller may use the bucket and it belongs to whom the caller
+  /// expects.
+  func authorise(
+    _ call: S3Call, _ bucket: Bucket, expectedOwner: ExpectedOwner = .ofBucket
+  ) throws(S3Error) {
     guard access.mayUse(bucket, call.identity) else { throw S3Error(.accessDenied) }
+    try Self.check(expectedOwner, of: call, is: bucket.owner)
+  }
+
+  /// Throws `AccessDenied` when a request expects another owner than this one, and
+  /// `InvalidBucketOwnerAWSAccountID` for what names nobody.
+  ///
+  /// An owner is named by the ID that ListBuckets shows of it. The twelve digits of an AWS account
+  /// are a name too, but nobody's here.
+  static func check(
+    _ expected: ExpectedOwner, of call: S3Call, is owner: UserID
+  ) throws(S3Error) {
+    guard let text = try call.headers.single(expected.rawValue) else { return }
+    let digits = text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    let isAccount = text.utf8.count == 12 && digits
+    guard isAccount || isOwnerID(text) else {
+      throw S3Error(
+        .invalidBucketOwnerAWSAccountID,
+        details: [
+          .init("ArgumentName", expected.rawValue),
+          .init("ArgumentValue", String(text.prefix(256))),
+        ])
+    }
+    guard text.lowercased() == ownerID(owner) else { throw S3Error(.accessDenied) }
   }
 
   static func noSuchBucket(_ name: String) -> S3Error {
     S3Error(.noSuchBucket, details: [.init("BucketName", name)])
   }
+}
+
+/// The headers in which a client says whose bucket it expects.
+enum ExpectedOwner: String {
+  /// Of the bucket that the request names.
+  case ofBucket = "x-amz-expected-bucket-owner"
+  /// Of the bucket of a copy's source.
+  case ofSource = "x-amz-source-expected-bucket-owner"
 }
 
 extension S3Error {

@@ -10,7 +10,7 @@ extension S3Service {
   func completeMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {
     let bucket = try await bucket(call)
     let condition = try Self.writeCondition(call)
-    let expected = try ChecksumHeaders(call.headers, isComplete: true).declared
+    let checksums = try ChecksumHeaders(call.headers, isComplete: true)
     let body = try CompleteMultipartUploadBody(try await wholeDocument(call))
     let key = try call.key()
     guard let id = OpaqueID(try call.query.text("uploadId") ?? "") else {
@@ -23,13 +23,14 @@ extension S3Service {
       }
       return answer
     }
+    try Self.check(checksums.type, body.parts, of: upload)
     do {
       let result = try await engine.complete(
         upload,
         parts: body.parts.map {
           NamedPart(number: $0.number, etag: $0.etag, checksum: $0.checksum)
         },
-        expected: expected, condition: condition
+        expected: checksums.declared, condition: condition
       ) { try Self.compare(size, $0) }
       return completeAnswer(
         call, bucket, etag: result.etag, versionID: result.version.versionID,
@@ -39,6 +40,29 @@ extension S3Service {
       if let answer = try await repeated(id, body, bucket, key, call) { return answer }
       throw error
     }
+  }
+
+  /// Throws `InvalidRequest` unless a Complete speaks of the kind of checksum that its upload was
+  /// created with, and names each part's where the object's is made of those.
+  private static func check(
+    _ type: ChecksumType?, _ parts: [CompleteMultipartUploadBody.Part], of upload: MultipartUpload
+  ) throws(S3Error) {
+    let own: ChecksumType = upload.checksumIsComposite ? .composite : .fullObject
+    guard type == nil || type == own else {
+      throw S3Error(
+        .invalidRequest,
+        "The upload was created using the \(own.rawValue) checksum mode. The complete request must "
+          + "use the same checksum mode.")
+    }
+    guard own == .composite,
+      let algorithm = ChecksumAlgorithm(rawValue: upload.checksumAlgorithm),
+      let bare = parts.first(where: { $0.checksum?.algorithm != algorithm })
+    else { return }
+    throw S3Error(
+      .invalidRequest,
+      "The upload was created using a \(algorithm.name.lowercased()) checksum. The complete "
+        + "request must include the checksum for each part. It was missing for part "
+        + "\(bare.number) in the request.")
   }
 
   /// The answer to a Complete that was carried out already, nil when there was none: clients

@@ -42,19 +42,16 @@ extension S3Service {
     let key = try call.key()
     let replacesMetadata = try Self.directive(call, "x-amz-metadata-directive")
     let replacesTags = try Self.directive(call, "x-amz-tagging-directive")
-    var attributes = source.attributes
-    if replacesMetadata {
-      let given = ObjectAttributes(headers)
-      attributes.headers = given.headers
-      attributes.metadata = given.metadata
-    }
-    if replacesTags { attributes.tags = ObjectAttributes(headers).tags }
+    let attributes = Self.attributes(
+      source.attributes, ObjectAttributes(headers), replacesMetadata: replacesMetadata,
+      replacesTags: replacesTags)
     let storageClass =
       call.headers.contains("x-amz-storage-class") ? headers.storageClass : "STANDARD"
     let isSelf = source.bucket == bucket.id && source.key == key && source.nonce == nil
-    if isSelf && !replacesMetadata && !call.headers.contains("x-amz-storage-class")
-      && checksums.requestedAlgorithm == nil
-    {
+    let changes = [
+      "x-amz-storage-class", Self.redirectName, "x-amz-server-side-encryption",
+    ].contains { call.headers.contains($0) }
+    if isSelf && !replacesMetadata && !changes && checksums.requestedAlgorithm == nil {
       throw S3Error(
         .invalidRequest,
         "This copy request is illegal because it is trying to copy an object to itself without "
@@ -74,6 +71,26 @@ extension S3Service {
         owner: call.identity.user.id, condition: condition,
         algorithms: [Self.algorithm(checksums, source)]))
     return copyAnswer(etag: result.etag, result.version, result.checksum)
+  }
+
+  private static let redirectName = "x-amz-website-redirect-location"
+
+  /// What a copy carries: the source's, or what came with the request where that is to replace it.
+  private static func attributes(
+    _ source: ObjectAttributes, _ given: ObjectAttributes, replacesMetadata: Bool,
+    replacesTags: Bool
+  ) -> ObjectAttributes {
+    var attributes = source
+    if replacesMetadata {
+      attributes.headers = given.headers
+      attributes.metadata = given.metadata
+    } else {
+      // Where a website sends its readers is each object's own and never copied.
+      attributes.headers.removeAll { $0.name == redirectName }
+      attributes.headers += given.headers.filter { $0.name == redirectName }
+    }
+    if replacesTags { attributes.tags = given.tags }
+    return attributes
   }
 
   private func replaceAttributes(
@@ -97,7 +114,7 @@ extension S3Service {
     let source = try CopySource(raw)
     let version = try await version(
       bucket: source.bucket.text, key: source.key.bytes, versionID: source.versionID,
-      withContent: true, call)
+      withContent: true, call, expectedOwner: .ofSource)
     try ReadConditions(copySource: call.headers).checkCopySource(
       etag: version.etag, lastModified: version.lastModified)
     return version
@@ -113,13 +130,14 @@ extension S3Service {
       headers: fields)
   }
 
-  /// Whether a directive says REPLACE rather than COPY.
+  /// Whether a directive says REPLACE rather than COPY, in just this spelling.
   private static func directive(_ call: S3Call, _ name: String) throws(S3Error) -> Bool {
-    switch call.headers.text(name)?.uppercased() {
+    switch try call.headers.single(name) {
     case nil, "COPY": return false
     case "REPLACE": return true
     case .some(let value):
-      throw .invalidArgument("Unknown directive.", name: name, value: value)
+      let kind = name == "x-amz-tagging-directive" ? "tagging" : "metadata"
+      throw .invalidArgument("Unknown \(kind) directive.", name: name, value: value)
     }
   }
 

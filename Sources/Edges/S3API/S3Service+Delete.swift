@@ -8,6 +8,7 @@ import Signing
 extension S3Service {
   func deleteObject(_ call: S3Call) async throws -> HTTPResponse {
     let bucket = try await bucket(call)
+    try Self.refuseGuards(call)
     let versionID = try call.query.text("versionId")
     if let versionID { try Self.checkVersionID(versionID) }
     let condition = try Self.writeCondition(call)
@@ -18,6 +19,16 @@ extension S3Service {
     if let id = result.versionID { headers.append(("x-amz-version-id", id)) }
     if result.isDeleteMarker { headers.append(("x-amz-delete-marker", "true")) }
     return HTTPResponse(status: 204, headers: headers)
+  }
+
+  /// Throws for a guard that is not honoured here: what a client wants deleted only under a
+  /// condition stays. S3 knows these guards for directory buckets only.
+  static func refuseGuards(_ call: S3Call) throws(S3Error) {
+    for name in [
+      "x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-if-match-initiated-time",
+    ] where call.headers.contains(name) {
+      throw .notImplemented(header: name)
+    }
   }
 
   /// The condition that a write carries.

@@ -10,7 +10,11 @@ extension S3Service {
   /// The answer to a request that failed.
   func answer(_ error: any Error, to request: HTTPRequest, requestID: String) -> HTTPResponse {
     let mapped = s3Error(error)
-    if mapped.status >= 500 {
+    if mapped.code == .notImplemented {
+      log.debug(
+        "an operation is not offered",
+        [("request_id", requestID), ("method", request.head.method.description)])
+    } else if mapped.status >= 500 {
       log.error(
         "a request failed",
         [

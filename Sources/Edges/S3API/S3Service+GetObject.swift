@@ -11,6 +11,7 @@ extension S3Service {
 
   private func headObjectOnce(_ call: S3Call) async throws -> HTTPResponse {
     let version = try await version(call, withContent: false)
+    try Self.refuseCustomerKey(call)
     if let refusal = try conditional(version, call) { return refusal }
     let selection = try await select(version, call)
     let head = try responseHead(version, selection, call)
@@ -25,6 +26,7 @@ extension S3Service {
 
   private func getObjectOnce(_ call: S3Call) async throws -> HTTPResponse {
     let version = try await version(call, withContent: true)
+    try Self.refuseCustomerKey(call)
     if let refusal = try conditional(version, call) { return refusal }
     let selection = try await select(version, call)
     let head = try responseHead(version, selection, call)
@@ -44,6 +46,15 @@ extension S3Service {
       body: .stream(length: selection.range.count) { writer in
         try await read.stream { buffer, range in try await writer.write(buffer, range) }
       })
+  }
+
+  /// Throws `InvalidRequest` for a read with a customer's key: no object is encrypted with one.
+  static func refuseCustomerKey(_ call: S3Call) throws(S3Error) {
+    for name in ["algorithm", "key", "key-md5"]
+    where call.headers.contains("x-amz-server-side-encryption-customer-" + name) {
+      throw S3Error(
+        .invalidRequest, "The encryption parameters are not applicable to this object.")
+    }
   }
 
   /// The answer when a condition of the request ends it: 304; throws 412.

@@ -44,8 +44,11 @@ extension S3Service {
     try Self.refuseUnsupported(call)
     let number = try Self.partNumber(call)
     let (bucket, upload) = try await upload(call)
-    let keeping = ChecksumAlgorithm(rawValue: upload.checksumAlgorithm)
-    let content = try UploadContent(call, keeping: keeping)
+    // Without an algorithm the object gets the default one's checksum, made of those of all parts,
+    // and each part may bring whichever the client computes.
+    let algorithm = ChecksumAlgorithm(rawValue: upload.checksumAlgorithm)
+    let content = try UploadContent(
+      call, keeping: algorithm ?? .crc64nvme, requiring: algorithm)
     let part = try await content.withSource { source in
       try await engine.putPart(
         number, of: upload, bucket: bucket, from: source, algorithms: content.algorithms
@@ -54,7 +57,7 @@ extension S3Service {
     var fields: [(name: String, value: String)] = [
       ("etag", "\"\(part.etag)\""), ("x-amz-server-side-encryption", "AES256"),
     ]
-    if let checksum = part.checksum?.checksum(partCount: 0) {
+    if let checksum = content.confirmed ?? part.checksum?.checksum(partCount: 0) {
       fields.append((checksum.algorithm.headerName, checksum.description))
     }
     return HTTPResponse(status: 200, headers: fields)
@@ -86,6 +89,7 @@ extension S3Service {
 
   func abortMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {
     let (bucket, upload) = try await upload(call)
+    try Self.refuseGuards(call)
     try await metadata.abort(upload.id, bucket: bucket.id, key: upload.key)
     return HTTPResponse(status: 204)
   }

@@ -70,21 +70,52 @@ public final class S3Service: Sendable {
     return (error.body(resource: [], requestID: ""), "application/xml")
   }
 
+  /// Whether the body is what a browser sends of a form with files (RFC 7578).
+  private static func isForm(_ headers: RequestHeaders) -> Bool {
+    guard let type = headers.text("content-type") else { return false }
+    let kind = type.prefix { $0 != ";" && $0 != " " && $0 != "\t" }
+    return kind.lowercased() == "multipart/form-data"
+  }
+
+  /// Whether a request with a form in its body is PostObject.
+  private static func isFormUpload(
+    _ head: HTTPRequestHead, _ target: RequestTarget, _ headers: RequestHeaders
+  ) -> Bool {
+    let operation = try? S3Router.route(
+      method: head.method.description, hasBucket: target.bucket != nil, hasKey: target.key != nil,
+      query: target.query, isForm: true, hasHeader: { headers.contains($0) })
+    return operation == .postObject
+  }
+
   private static let healthPath = Array("/_/health".utf8)
+  private static let objectResponsePath = Array("/WriteGetObjectResponse".utf8)
 
   private func open(_ request: HTTPRequest, requestID: String) async throws -> S3Call {
     let head = request.head
     let query = head.query ?? []
-    let target = try RequestTarget(
-      rawPath: head.path, rawQuery: query, host: head.authority, domains: domains)
+    let target: RequestTarget
+    do {
+      target = try RequestTarget(
+        rawPath: head.path, rawQuery: query, host: head.authority, domains: domains)
+    } catch {
+      // The name of this operation stands where that of a bucket does, and is none. Clients sign it
+      // for another service.
+      guard head.method == .post, head.path.elementsEqual(Self.objectResponsePath) else {
+        throw error
+      }
+      throw S3Error(.notImplemented)
+    }
     var headers = RequestHeaders(
       head.fields.map { RequestHeaders.Field(name: $0.name, value: $0.value) })
+    let isForm = Self.isForm(headers)
+    // Who sends a form upload is said in its body: there is nothing to authenticate before.
+    if isForm && Self.isFormUpload(head, target, headers) { throw S3Error(.notImplemented) }
     let (identity, signed, key) = try await authenticate(request)
     // Clients put `x-amz-…` headers into the query of a presigned URL: they are signed there.
     if signed.isPresigned { headers = headers.adding(presigned: target.query) }
     let operation = try S3Router.route(
       method: head.method.description, hasBucket: target.bucket != nil, hasKey: target.key != nil,
-      query: target.query, isForm: false, hasHeader: { headers.contains($0) })
+      query: target.query, isForm: isForm, hasHeader: { headers.contains($0) })
     guard operation.isImplemented else { throw S3Error(.notImplemented) }
     return S3Call(
       request: request, requestID: requestID, operation: operation, target: target,

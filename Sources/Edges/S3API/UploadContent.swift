@@ -9,6 +9,8 @@ import Signing
 final class UploadContent {
   /// Checksums to compute: the one to keep first, and SHA-256 when the payload is signed.
   let algorithms: [ChecksumAlgorithm]
+  /// The checksum that the client gave, once it was found to be right.
+  private(set) var confirmed: Checksum?
   private let checksums: ChecksumHeaders
   private let payload: PayloadMode
   private let source: any ObjectSource
@@ -16,10 +18,22 @@ final class UploadContent {
 
   /// Reads the headers. Throws `MissingContentLength`, `InvalidDigest`, `InvalidRequest`.
   ///
-  /// `keeping` is the algorithm of the multipart upload that a part belongs to.
-  init(_ call: S3Call, keeping: ChecksumAlgorithm? = nil) throws {
+  /// `keeping` is the algorithm whose checksum is kept whatever the client gives one of, and
+  /// `requiring` the only one that it may give one of: that which a multipart upload was created
+  /// with.
+  init(
+    _ call: S3Call, keeping: ChecksumAlgorithm? = nil, requiring: ChecksumAlgorithm? = nil
+  ) throws {
     checksums = try ChecksumHeaders(call.headers)
     payload = call.signed.payload
+    if let requiring, let given = checksums.declared?.algorithm ?? checksums.trailerAlgorithm,
+      given != requiring
+    {
+      throw S3Error(
+        .invalidRequest,
+        "Checksum Type mismatch occurred, expected checksum Type: "
+          + "\(requiring.name.lowercased()), actual checksum Type: \(given.name.lowercased())")
+    }
     let kept = keeping ?? checksums.algorithm ?? .crc64nvme
     var algorithms = [kept]
     if let given = checksums.algorithm, given != kept { algorithms.append(given) }
@@ -81,6 +95,7 @@ final class UploadContent {
         .badDigest,
         "The \(sent.algorithm.name) you specified did not match the calculated checksum.")
     }
+    confirmed = sent
   }
 }
 

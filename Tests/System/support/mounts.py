@@ -39,6 +39,15 @@ class LoopDisk:
             run("umount", self.point)
             self.mounted = False
 
+    def fail(self):
+        """Makes it read-only under those who write to it, as the kernel does on an error."""
+        run("mount", "-o", "remount,abort", self.point)
+
+    def repair(self):
+        """Mends it after `fail`, unmounted."""
+        done = subprocess.run(["e2fsck", "-fy", self.image], capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+
     def discard(self):
         if self.mounted:
             subprocess.run(["umount", "-l", self.point])

@@ -33,6 +33,11 @@ extension S3Error.Code {
     "InvalidBucketName", 400,
     "The specified bucket is not valid.")
 
+  /// InvalidBucketOwnerAWSAccountID, status 400.
+  public static let invalidBucketOwnerAWSAccountID = Self(
+    "InvalidBucketOwnerAWSAccountID", 400,
+    "The value of the expected bucket owner parameter must be an AWS Account ID.")
+
   /// InvalidBucketState, status 409.
   public static let invalidBucketState = Self(
     "InvalidBucketState", 409,
@@ -65,7 +70,8 @@ extension S3Error.Code {
   static let bucketCodes: [S3Error.Code] = [
     .bucketAlreadyExists, .bucketAlreadyOwnedByYou, .bucketNotEmpty,
     .illegalLocationConstraintException, .invalidBucketAclWithObjectOwnership, .invalidBucketName,
-    .invalidBucketState, .invalidLocationConstraint, .noSuchBucket, .permanentRedirect,
+    .invalidBucketOwnerAWSAccountID, .invalidBucketState, .invalidLocationConstraint, .noSuchBucket,
+    .permanentRedirect,
     .temporaryRedirect, .tooManyBuckets,
   ]
 }

@@ -52,7 +52,8 @@ public struct S3Error: Error, Hashable, Sendable {
   /// The HTTP status of the answer.
   public var status: Int { code.status }
 
-  /// The body of the answer: S3's `Error` document.
+  /// The body of the answer: S3's `Error` document. Elements with characters that XML 1.0 has not
+  /// (§2.2) are left out, and such a message gives way to the code's own.
   ///
   /// - Parameters:
   ///   - resource: the path of the request as the client sent it.
@@ -61,12 +62,26 @@ public struct S3Error: Error, Hashable, Sendable {
     var writer = XMLWriter()
     writer.open("Error")
     writer.element("Code", code.name)
-    writer.element("Message", message)
-    for detail in details { writer.element(named: detail.name, detail.value) }
-    writer.element("Resource", String(decoding: resource, as: UTF8.self))
+    writer.element("Message", Self.isXML(message) ? message : code.message)
+    for detail in details where Self.isXML(detail.value) {
+      writer.element(named: detail.name, detail.value)
+    }
+    let path = String(decoding: resource, as: UTF8.self)
+    if Self.isXML(path) { writer.element("Resource", path) }
     writer.element("RequestId", requestID)
     writer.element("HostId", requestID)
     writer.close("Error")
     return writer.bytes
+  }
+
+  /// Whether XML 1.0 can carry a text.
+  private static func isXML(_ text: String) -> Bool {
+    text.unicodeScalars.allSatisfy { scalar in
+      switch scalar.value {
+      case 0x09, 0x0a, 0x0d: true
+      case 0x20...0xfffd, 0x1_0000...: true
+      default: false
+      }
+    }
   }
 }

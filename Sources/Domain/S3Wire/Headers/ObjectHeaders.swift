@@ -35,9 +35,12 @@ public struct ObjectHeaders: Hashable, Sendable {
   ]
 
   /// The storage classes that a client may name; all are kept alike.
+  ///
+  /// `GLACIER` and `DEEP_ARCHIVE` are none: clients do not read objects of those classes before
+  /// they have restored them, and skip them when they synchronise.
   public static let storageClasses: Set<String> = [
     "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
-    "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR",
+    "GLACIER_IR",
   ]
 
   /// Reads the headers of a PUT, copy or new multipart upload.

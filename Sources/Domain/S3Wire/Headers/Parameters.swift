@@ -3,7 +3,23 @@ public enum Parameters {
   /// The most rows of one page of any list, and how many come when none is asked for.
   public static let maximumPage = 1000
 
-  /// `max-keys`, `max-parts`, `max-uploads`, `max-buckets`: 0 to 1000, larger ones taken as 1000.
+  /// The most buckets of one page.
+  public static let maximumBuckets = 10_000
+
+  /// `max-buckets`: 1 to 10,000; nil when it is not there. Throws `InvalidArgument`.
+  public static func bucketCount(_ query: RequestQuery) throws(S3Error) -> Int? {
+    let name = "max-buckets"
+    guard let text = try query.text(name) else { return nil }
+    guard text.utf8.count <= 5, let value = number(text), (1...maximumBuckets).contains(value)
+    else {
+      throw .invalidArgument(
+        "Argument \(name) must be an integer between 1 and \(maximumBuckets)", name: name,
+        value: text)
+    }
+    return value
+  }
+
+  /// `max-keys`, `max-parts`, `max-uploads`: 0 to 1000, larger ones taken as 1000.
   ///
   /// Throws `InvalidArgument` for what is no number from 0 to 2,147,483,647.
   public static func pageSize(
