@@ -54,6 +54,10 @@ def cut(disks, make_server, seed, round_, environment, sizes, kinds, writers=6):
     storm = Storm(server, "bucket", f"{seed} {round_}", sizes=sizes, kinds=kinds, writers=writers)
     storm.begin()
     time.sleep(source.uniform(0.8, 2.5))
+    # A busy machine takes longer until there is something to lose.
+    deadline = time.monotonic() + 60
+    while storm.acknowledged <= 20 and time.monotonic() < deadline:
+        time.sleep(0.01)
     freeze(server)
     copies = [disks.copy(f"{d.point.name}-copy", d) for d in (metadata, stores)]
     server.process.kill()
