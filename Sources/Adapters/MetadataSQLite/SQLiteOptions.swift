@@ -7,7 +7,7 @@ public struct SQLiteOptions: Sendable {
   /// Caches fill up as they are used and are given back when the writer has been idle for a while.
   public var writerCacheKibibytes = 8192
   /// Kibibytes of page cache of each connection that reads.
-  public var readerCacheKibibytes = 8192
+  public var readerCacheKibibytes = 12_288
   /// Mutations of one transaction at most.
   public var batchLimit = 256
   /// Bytes that the mutations of one transaction write at most, about.
