@@ -165,7 +165,8 @@ enum ClusterCommand {
       show(
         line, ["authorities": .integer(Int64(count))],
         "a new certificate authority signs; \(count) are trusted\n"
-          + "in two hours, when all storage servers have renewed: s3storage cluster rotate-ca --retire\n")
+          + "in two hours, when all storage servers have renewed: s3storage cluster rotate-ca --retire\n"
+      )
     }
   }
 
