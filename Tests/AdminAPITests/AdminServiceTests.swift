@@ -145,6 +145,7 @@ struct AdminServiceTests {
       #expect(status["failure_domain"]?["tolerable_device_losses"]?.integer == 1)
       #expect(status["failure_domain"]?["tolerable_store_losses"]?.integer == 2)
       #expect(status["counts"]?["objects"]?.integer == 0)
+      #expect(status["sweep_held"]?.bool == false)
       #expect(status["master_key_exported"]?.bool == false)
     }
   }

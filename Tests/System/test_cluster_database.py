@@ -169,14 +169,7 @@ def test_metadata_come_back_after_the_database_is_dropped(cluster, bucket):
         first, "PUT", f"/{bucket}/library/2", [("If-None-Match", "*")],
         data.content("loser", 40_000))
     assert refused.status == 412, refused
-    stop_gateways(cluster)
-    cluster.postgres.drop(cluster.database)
-    cluster.postgres.create(cluster.database)
-    cluster.migrate()
-    rebuild(cluster)
-    for gateway in cluster.gateways:
-        gateway.start()
-    cluster.await_spread(6)
+    lose_and_rebuild(cluster)
     library.read_all()
     for key in gone:
         assert send(first, "GET", f"/{bucket}/{key}").status == 404, f"{key} is back"
@@ -187,6 +180,18 @@ def test_metadata_come_back_after_the_database_is_dropped(cluster, bucket):
         assert send(first, "GET", "/").status == 200
     finally:
         first.signer = original
+
+
+def lose_and_rebuild(cluster):
+    """Has a cluster lose its database and make it again out of what the stores keep."""
+    stop_gateways(cluster)
+    cluster.postgres.drop(cluster.database)
+    cluster.postgres.create(cluster.database)
+    cluster.migrate()
+    rebuild(cluster)
+    for gateway in cluster.gateways:
+        gateway.start()
+    cluster.await_spread(6)
 
 
 def rebuild(cluster):
@@ -283,7 +288,9 @@ def test_what_is_newer_than_a_restored_backup_goes_to_quarantine(short_lived, tm
     cluster.await_spread(6)
     for server in cluster.servers:
         assert unknown[server.number] <= server.chunk_files()
-    cluster.gateways[0].admin("reconcile")
+    assert first.admin("status", "--json")["sweep_held"]
+    first.admin("reconcile")
+    assert not first.admin("status", "--json")["sweep_held"]
     items = first.admin("quarantine", "list", "--json")["extents"]
     listed = {item["key"]: item["extent"] for item in items}
     assert set(newer.bodies) <= set(listed), items
@@ -321,14 +328,7 @@ def test_a_rebuild_after_a_restore_brings_back_the_restored_timeline(short_lived
         lambda: first.admin("recovery", "--json"))
     newer = Library(
         cluster.gateways, "bucket", "newer", count=6, prefix="newer", sizes=[30_000]).store()
-    stop_gateways(cluster)
-    cluster.postgres.drop(cluster.database)
-    cluster.postgres.create(cluster.database)
-    cluster.migrate()
-    rebuild(cluster)
-    for gateway in cluster.gateways:
-        gateway.start()
-    cluster.await_spread(6)
+    lose_and_rebuild(cluster)
     newer.read_all()
     answer = send(first, "GET", "/bucket?list-type=2")
     assert {e.text for e in answer.xml.iter("Key")} == set(newer.bodies) | set(kept.bodies)

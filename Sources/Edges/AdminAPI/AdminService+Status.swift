@@ -1,5 +1,6 @@
 import Base
 import ChunkStore
+import Cluster
 import Erasure
 import HTTPServer
 import Metadata
@@ -15,6 +16,7 @@ extension AdminService {
       (id: store.id, device: devices[store.id] ?? store.id.description, health: health)
     }
     let counts = try await engine.metadata.counts()
+    let hold = try await engine.metadata.setting(SweepWorker.holdSetting) ?? [0]
     let exported = try await engine.metadata.setting(AdminSettings.masterKeyExported)
     let perDevice = Dictionary(grouping: stores, by: \.device)
     let domain = FailureDomain(
@@ -38,7 +40,7 @@ extension AdminService {
           "free": AdminResponse.number(spaces.reduce(0) { $0 + $1.health.free }),
         ],
         "chunks": AdminResponse.number(stores.reduce(0) { $0 + $1.health.chunkCount }),
-        "counts": Self.counts(counts),
+        "counts": Self.counts(counts), "sweep_held": .bool(hold != [0]),
         "master_key_exported": .bool(exported.map { !$0.isEmpty } ?? false),
       ])
   }

@@ -133,12 +133,10 @@ extension SQLMetadataStore {
   /// Puts a change log in force, or none (empty): from now on mutations are marked, and numbered.
   /// Marks of a log before it are forgotten.
   public func setChangeLogID(_ id: [UInt8]) async throws {
-    let isShared = driver.dialect == .postgres
+    let dialect = driver.dialect
     try await driver.write(cost: 512) { session in
-      // Waits for transactions that have read that there is no log and are not committed yet.
-      if isShared { try await session.define("LOCK TABLE settings IN ACCESS EXCLUSIVE MODE") }
-      try await session.run(SQL.setLogID, [.bytes(id)])
-      try await session.run(SQL.deleteAllMarks, [])
+      try await Self.lockChangeLog(session, dialect)
+      try await Self.nameChangeLog(id, session)
     }
     changeLog.id = id
   }
@@ -146,17 +144,30 @@ extension SQLMetadataStore {
   /// Puts the change log `id` in force unless there is one; returns the one in force. Several
   /// gateways may do so at once.
   public func beginChangeLog(_ id: [UInt8]) async throws -> [UInt8] {
-    let isShared = driver.dialect == .postgres
+    let dialect = driver.dialect
     let inForce = try await driver.write(cost: 512) { session in
-      if isShared { try await session.define("LOCK TABLE settings IN ACCESS EXCLUSIVE MODE") }
+      try await Self.lockChangeLog(session, dialect)
       let before = try await session.query(SQL.logID, []).first?.bytes(0) ?? []
       guard before.isEmpty else { return before }
-      try await session.run(SQL.setLogID, [.bytes(id)])
-      try await session.run(SQL.deleteAllMarks, [])
+      try await Self.nameChangeLog(id, session)
       return id
     }
     changeLog.id = inForce
     return inForce
+  }
+
+  /// Keeps others from naming a log until the transaction ends, and waits for those that have read
+  /// which one is in force and are not committed yet.
+  static func lockChangeLog(_ session: any SQLSession, _ dialect: SQLDialect) async throws {
+    guard dialect == .postgres else { return }
+    try await session.define("LOCK TABLE settings IN ACCESS EXCLUSIVE MODE")
+  }
+
+  /// Puts a log in force, or none (empty), in a transaction that has locked it; marks of the one
+  /// before it are forgotten. `changeLog.id` is to follow.
+  static func nameChangeLog(_ id: [UInt8], _ session: any SQLSession) async throws {
+    try await session.run(SQL.setLogID, [.bytes(id)])
+    try await session.run(SQL.deleteAllMarks, [])
   }
 
   /// Has `sink` take changes to the log from now on; nil has nobody do so: changes stay marked.

@@ -7,7 +7,6 @@ import Base
 /// go on with. A new timeline keeps all three apart.
 extension SQLMetadataStore {
   private enum SQL {
-    static let lockSettings = "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE"
     static let lease = SQLStatement("SELECT lease_ms FROM writers WHERE epoch = $1")
     static let highest = SQLStatement("SELECT max(epoch) FROM writers")
     static let alive = SQLStatement(
@@ -18,12 +17,11 @@ extension SQLMetadataStore {
       INSERT INTO writers(epoch, process, state, lease_ms, ring_version, started_ms)
       VALUES($1, '', 2, 0, 0, $2)
       """)
-    static let set = SQLStatement(
+    static let hold = SQLStatement(
       """
-      INSERT INTO settings(name, value) VALUES($1, $2)
+      INSERT INTO settings(name, value) VALUES('hold_sweep', $1)
       ON CONFLICT(name) DO UPDATE SET value = excluded.value
       """)
-    static let deleteMarks = SQLStatement("DELETE FROM change_marks WHERE id > 0")
   }
 
   /// The lease of this store's writer as it is now; nil before one was begun.
@@ -81,10 +79,9 @@ extension SQLMetadataStore {
   private func beginTimeline(
     above epoch: UInt64, if isDue: @escaping @Sendable (any SQLSession) async throws -> Bool
   ) async throws -> Bool {
-    let isShared = driver.dialect == .postgres
+    let dialect = driver.dialect
     let isBegun = try await driver.write(cost: 512) { session in
-      // One process at a time; and whoever commits meanwhile has read which log is in force.
-      if isShared { try await session.define(SQL.lockSettings) }
+      try await Self.lockChangeLog(session, dialect)
       guard try await isDue(session) else { return false }
       let before = max(try await Self.highestEpoch(session), epoch)
       let next = before + WriterWitness.timelineGap
@@ -95,9 +92,8 @@ extension SQLMetadataStore {
       session.memo.content.liveEpoch = nil
       try await session.run(
         SQL.skipTo, [.int(Int64(next)), .int(try await session.now().milliseconds)])
-      try await session.run(SQL.set, [.text("hold_sweep"), .bytes([1])])
-      try await session.run(SQL.set, [.text("change_log"), .bytes([])])
-      try await session.run(SQL.deleteMarks, [])
+      try await session.run(SQL.hold, [.bytes([1])])
+      try await Self.nameChangeLog([], session)
       return true
     }
     if isBegun { changeLog.id = nil }

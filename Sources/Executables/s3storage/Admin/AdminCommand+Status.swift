@@ -41,6 +41,9 @@ extension AdminCommand {
     text += "\(number(counts["repairs"])) to repair, "
     text += "\(number(counts["under_spread"])) to spread wider, "
     text += "\(number(counts["tombstones"])) to delete\n"
+    if answer["sweep_held"]?.bool == true {
+      text += "WARNING     the metadata was restored: s3storage admin reconcile\n"
+    }
     if answer["master_key_exported"]?.bool != true {
       text += "WARNING     the master key was not exported: s3storage admin key export FILE\n"
     }
