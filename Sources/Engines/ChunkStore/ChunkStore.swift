@@ -71,8 +71,24 @@ public protocol ChunkWriter: AnyObject, Sendable {
   /// when it does not fit them.
   func finish(_ trailer: ChunkTrailer) async throws(ChunkStoreError)
 
+  /// Appends each of `parts` and ends the chunk, in fewer writes than one by one where the store
+  /// can; the rules of `append` and `finish` hold.
+  func finish(
+    _ trailer: ChunkTrailer, appending parts: [ChunkPart]
+  ) async throws(ChunkStoreError)
+
   /// Gives the chunk up and frees its space; does nothing after `finish` has returned.
   func abort() async
+}
+
+extension ChunkWriter {
+  /// One part after the other.
+  public func finish(
+    _ trailer: ChunkTrailer, appending parts: [ChunkPart]
+  ) async throws(ChunkStoreError) {
+    for part in parts { try await append(part.buffer, part.range) }
+    try await finish(trailer)
+  }
 }
 
 /// Reads one chunk. May be used by several tasks at once.

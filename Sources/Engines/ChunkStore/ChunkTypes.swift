@@ -1,5 +1,6 @@
 public import Base
 public import Erasure
+public import Runtime
 
 /// Names one chunk: an extent and which of its k + m chunks it is.
 public struct ChunkID: Hashable, Sendable, CustomStringConvertible {
@@ -87,6 +88,20 @@ public enum ChunkLimits {
   public static let wrappedKeyLength = 4 * ByteCount.kibibyte
   /// The longest sealed descriptor.
   public static let descriptorLength = 64 * ByteCount.kibibyte
+}
+
+/// Data on its way into a chunk: bytes of a buffer that nobody writes to meanwhile.
+public struct ChunkPart: Sendable {
+  /// Where they lie.
+  public let buffer: AlignedBuffer
+  /// Which they are: from a multiple of 4 KiB on.
+  public let range: Range<Int>
+
+  /// The bytes `range` of `buffer`.
+  public init(_ buffer: AlignedBuffer, _ range: Range<Int>) {
+    self.buffer = buffer
+    self.range = range
+  }
 }
 
 /// What a write may take of a store's free space.

@@ -73,19 +73,19 @@ final class ChunkFanOut: @unchecked Sendable {
     }
   }
 
-  /// Stores the whole extent, which is one stripe: small chunks as records of a volume.
-  func store(_ stripe: CodedStripe, _ trailers: [ChunkTrailer]) async throws {
+  /// Stores the whole extent, its stripes in order: small chunks as records of a volume.
+  func store(_ stripes: [CodedStripe], _ trailers: [ChunkTrailer]) async throws {
     try await place(inline: []) { [draft] store, index throws(ChunkStoreError) in
-      let range = stripe.range(index)
-      if stripe.blockLength <= ChunkLimits.smallDataLength {
+      let parts = stripes.map { ChunkPart($0.buffer.memory, $0.range(index)) }
+      if parts.count == 1, parts[0].range.count <= ChunkLimits.smallDataLength {
         try await store.putSmall(
-          draft.header(index), data: stripe.buffer.memory, range: range, trailer: trailers[index])
+          draft.header(index), data: parts[0].buffer, range: parts[0].range,
+          trailer: trailers[index])
         return nil
       }
       let writer = try await store.beginChunk(draft.header(index))
       do throws(ChunkStoreError) {
-        try await writer.append(stripe.buffer.memory, range)
-        try await writer.finish(trailers[index])
+        try await writer.finish(trailers[index], appending: parts)
       } catch {
         await writer.abort()
         throw error

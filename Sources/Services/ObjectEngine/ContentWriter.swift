@@ -24,8 +24,8 @@ struct WrittenContent: Sendable {
 
 /// Reads a source to its end and writes what it gives as one extent or inline.
 ///
-/// Small content takes one pass; what fills more than a stripe goes through three lanes that work
-/// side by side: digests, sealing and coding, and storing.
+/// Content of hardly more than a stripe takes one pass; what is longer goes through three lanes
+/// that work side by side: digests, sealing and coding, and storing.
 struct ContentWriter {
   let engine: ObjectEngine
   let plan: ContentPlan
@@ -49,6 +49,9 @@ struct ContentWriter {
     let firstLength = Int(min(expected ?? Int64(stripePlaintext), Int64(stripePlaintext)))
     let isKnownSmall = plan.allowsInline && firstLength <= configuration.inlineLimit
     if isKnownSmall && expected != nil { return try await writeInline(source, firstLength) }
+    if let expected, firstLength < expected, expected <= shortLimit {
+      return try await writeWhole(shortContent(source, Int(expected)))
+    }
     let first = try await firstStripe(source, firstLength)
     guard let whole = first.takeIfLast() else { return try await writeStreaming(first, source) }
     if plan.allowsInline && whole.count <= configuration.inlineLimit {
@@ -56,7 +59,7 @@ struct ContentWriter {
       hasher.update(whole.buffer.memory, 0..<whole.count)
       return try seal(whole.buffer.memory, whole.count, digests: hasher.finish())
     }
-    return try await writeSingle(whole)
+    return try await writeWhole([whole])
   }
 
   /// The first stripe on its way: whoever takes it is the only one that holds its buffer.
@@ -74,7 +77,7 @@ struct ContentWriter {
     _ source: PeekingSource, _ length: Int
   ) async throws -> FirstStripe {
     let layout = layout(plaintextLength: length)
-    let buffer = try await engine.buffers.stripe(layout.byteCount)
+    let buffer = try await engine.buffers.stripe(layout.end)
     let count = try await source.fill(buffer.memory, limit: length)
     let isWhole = try await isAtEnd(source, after: Int64(count), isShort: count < length)
     return FirstStripe(
@@ -82,15 +85,38 @@ struct ContentWriter {
   }
 
   /// A layout for stripes of at most so much plaintext.
-  private func layout(plaintextLength: Int) -> StripeLayout {
+  private func layout(plaintextLength: Int, start: Int = 0) -> StripeLayout {
     let stored = SegmentLayout.storedByteCount(plaintext: plaintextLength)
     return StripeLayout(
       scheme: scheme,
       blockLength: StripeLayout.blockLength(stored: stored, scheme: scheme),
-      plaintextLength: plaintextLength)
+      plaintextLength: plaintextLength, start: start)
   }
 
-  // MARK: Content of at most one stripe
+  // MARK: Content in one pass
+
+  /// The most bytes of known length that take one pass: a stripe and a quarter. One MiB is a stripe
+  /// and 272 bytes.
+  private var shortLimit: Int64 { Int64(stripePlaintext + stripePlaintext / 4) }
+
+  /// Two stripes in one buffer: two of them could each wait for another's second.
+  private func shortContent(
+    _ source: PeekingSource, _ length: Int
+  ) async throws -> [PlainStripe] {
+    let rest = length - stripePlaintext
+    let first = layout(plaintextLength: stripePlaintext)
+    let second = layout(plaintextLength: rest, start: first.end)
+    let buffer = try await engine.buffers.stripe(second.end)
+    for (layout, count) in [(first, stripePlaintext), (second, rest)] {
+      guard try await source.fill(buffer.memory, at: layout.start, limit: count) == count
+      else { throw EngineError.incompleteBody }
+    }
+    _ = try await isAtEnd(source, after: Int64(length), isShort: false)
+    return [
+      PlainStripe(buffer: buffer, layout: first, count: stripePlaintext, isLast: false),
+      PlainStripe(buffer: buffer, layout: second, count: rest, isLast: true),
+    ]
+  }
 
   private func writeInline(
     _ source: PeekingSource, _ length: Int
@@ -113,22 +139,22 @@ struct ContentWriter {
     return WrittenContent(digests: digests, content: .inline(inline))
   }
 
-  private func writeSingle(_ stripe: PlainStripe) async throws -> WrittenContent {
+  private func writeWhole(_ stripes: [PlainStripe]) async throws -> WrittenContent {
     let draft = try engine.draftExtent(scheme: scheme, id: extentID)
     let algorithms = plan.algorithms
     let coded = await engine.pool.run {
       let hasher = ContentHasher(algorithms: algorithms)
-      hasher.update(stripe.buffer.memory, 0..<stripe.count)
+      for stripe in stripes { hasher.update(stripe.buffer.memory, stripe.range) }
       let encoder = StripeEncoder(draft)
-      let coded = encoder.encode(stripe)
-      return (stripe: coded, encoder: encoder, digests: hasher.finish())
+      let coded = stripes.map { encoder.encode($0) }
+      return (stripes: coded, encoder: encoder, digests: hasher.finish())
     }
     try check(coded.digests)
     let fanOut = ChunkFanOut(draft, engine: engine)
     let trailers = try coded.encoder.trailers(
       plaintextLength: coded.digests.size, descriptor: describe(coded.digests))
     return try await engine.discardingOnFailure(fanOut.draft) {
-      try await fanOut.store(coded.stripe, trailers)
+      try await fanOut.store(coded.stripes, trailers)
       let extent = fanOut.draft.row(
         trailers, plaintextLength: coded.digests.size, missing: fanOut.missing)
       return WrittenContent(digests: coded.digests, content: .extents([extent]))
@@ -216,7 +242,7 @@ struct ContentWriter {
   ) async throws -> Bool {
     // Full stripes need the full layout: the first buffer was sized for one already.
     let layout = layout(plaintextLength: stripePlaintext)
-    let buffer = try await engine.buffers.stripe(layout.byteCount)
+    let buffer = try await engine.buffers.stripe(layout.end)
     let begun = total
     let expected = source.expectedLength.map { Int(min($0 - begun, Int64(stripePlaintext))) }
     let limit = expected ?? stripePlaintext

@@ -68,7 +68,7 @@ extension ObjectEngine {
     let layout = StripeLayout(
       scheme: scheme, blockLength: StripeLayout.blockLength(stored: stored, scheme: scheme),
       plaintextLength: bytes.count)
-    let buffer = try await buffers.stripe(layout.byteCount)
+    let buffer = try await buffers.stripe(layout.end)
     buffer.memory.copy(bytes)
     let encoder = StripeEncoder(draft)
     let stripe = encoder.encode(

@@ -20,7 +20,7 @@ public final class ObjectRead: @unchecked Sendable {
     let range: Range<Int>
 
     var layout: StripeLayout { reader.layout(stripe: stripe) }
-    var byteCount: Int { layout.byteCount }
+    var byteCount: Int { layout.end }
   }
 
   private struct Content: Sendable {

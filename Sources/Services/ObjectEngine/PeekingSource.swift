@@ -10,16 +10,17 @@ final class PeekingSource {
 
   var expectedLength: Int64? { source.expectedLength }
 
-  /// Reads until `limit` bytes are at the start of `memory` or the source ends.
-  func fill(_ memory: AlignedBuffer, limit: Int) async throws -> Int {
+  /// Reads until `limit` bytes are in `memory` from `offset` on, or the source ends; returns how
+  /// many came.
+  func fill(_ memory: AlignedBuffer, at offset: Int = 0, limit: Int) async throws -> Int {
     var count = min(limit, aheadRange.count)
     if count > 0 {
       let taken = aheadRange.lowerBound..<aheadRange.lowerBound + count
-      memory.copy(from: ahead, taken, at: 0)
+      memory.copy(from: ahead, taken, at: offset)
       aheadRange = taken.upperBound..<aheadRange.upperBound
     }
     while count < limit {
-      let got = try await source.read(into: memory, at: count, count: limit - count)
+      let got = try await source.read(into: memory, at: offset + count, count: limit - count)
       if got == 0 { break }
       count += got
     }

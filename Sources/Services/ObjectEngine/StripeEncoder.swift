@@ -9,10 +9,13 @@ import Sealing
 struct PlainStripe: Sendable {
   let buffer: StripeBuffer
   let layout: StripeLayout
-  /// Plaintext bytes at the start of the buffer.
+  /// Plaintext bytes at the start of the layout.
   let count: Int
   /// Whether the extent ends with it.
   let isLast: Bool
+
+  /// Where the plaintext lies in the buffer.
+  var range: Range<Int> { layout.start..<layout.start + count }
 }
 
 /// A stripe whose blocks are ready to be stored.
@@ -56,7 +59,7 @@ final class StripeEncoder: @unchecked Sendable {
     let stored = seal(stripe)
     let blockLength = StripeLayout.blockLength(stored: stored, scheme: scheme)
     let region = layout.dataRegion
-    let parity = layout.block(scheme.data)..<layout.byteCount
+    let parity = layout.block(scheme.data)..<layout.end
     do throws(ErasureError) {
       try unsafe memory.withMutableBytes(region) { region throws(ErasureError) in
         try unsafe coder.spread(
@@ -93,11 +96,11 @@ final class StripeEncoder: @unchecked Sendable {
   /// Seals the plaintext into the block region without gaps; returns the bytes that it fills.
   private func seal(_ stripe: PlainStripe) -> Int {
     let memory = stripe.buffer.memory
-    var source = 0
+    var source = stripe.range.lowerBound
     var target = stripe.layout.blocksOffset
     repeat {
-      let length = min(SegmentLayout.plaintextByteCount, stripe.count - source)
-      let isLast = stripe.isLast && source + length == stripe.count
+      let length = min(SegmentLayout.plaintextByteCount, stripe.range.upperBound - source)
+      let isLast = stripe.isLast && source + length == stripe.range.upperBound
       let end = target + length + SegmentLayout.tagByteCount
       unsafe memory.withBytes(source..<source + length) { plaintext in
         unsafe memory.withMutableBytes(target..<end) { stored in
@@ -106,7 +109,7 @@ final class StripeEncoder: @unchecked Sendable {
       }
       source += length
       target = end
-    } while source < stripe.count
+    } while source < stripe.range.upperBound
     return target - stripe.layout.blocksOffset
   }
 }

@@ -3,21 +3,24 @@ import Erasure
 
 /// How one stripe lies in a buffer while it is coded: its plaintext first, then k + m blocks.
 struct StripeLayout: Sendable {
+  /// Where its plaintext begins.
+  let start: Int
   /// Where blocks begin.
   let blocksOffset: Int
   /// From one block to the next: a multiple of 4 KiB.
   let blockStride: Int
-  /// Bytes of the whole buffer.
-  let byteCount: Int
+  /// Where it ends: the bytes of a buffer that holds nothing behind it.
+  let end: Int
   private let dataCount: Int
 
   /// The layout for stripes whose blocks have at most `blockLength` bytes and whose plaintext has
-  /// at most `plaintextLength`.
-  init(scheme: ErasureScheme, blockLength: Int, plaintextLength: Int) {
+  /// at most `plaintextLength`; `start` is a multiple of 4 KiB.
+  init(scheme: ErasureScheme, blockLength: Int, plaintextLength: Int, start: Int = 0) {
+    self.start = start
     dataCount = scheme.data
     blockStride = ByteCount.roundUp(blockLength, to: 4096)
-    blocksOffset = max(4096, ByteCount.roundUp(plaintextLength, to: 4096))
-    byteCount = blocksOffset + blockStride * scheme.total
+    blocksOffset = start + max(4096, ByteCount.roundUp(plaintextLength, to: 4096))
+    end = blocksOffset + blockStride * scheme.total
   }
 
   /// Bytes of each block of a stripe with so many stored bytes: the last may have fewer.

@@ -32,7 +32,7 @@ struct WriteLanes: Sendable {
   func runDigests(_ hasher: ContentHasher) async throws {
     defer { _ = hashed.close() }
     while let stripe = try await hashed.next() {
-      hasher.update(stripe.buffer.memory, 0..<stripe.count)
+      hasher.update(stripe.buffer.memory, stripe.range)
     }
   }
 

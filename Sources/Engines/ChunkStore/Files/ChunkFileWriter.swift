@@ -50,40 +50,22 @@ final class ChunkFileWriter: ChunkWriter {
   }
 
   func append(_ buffer: AlignedBuffer, _ range: Range<Int>) async throws(ChunkStoreError) {
-    precondition(
-      range.lowerBound.isMultiple(of: ChunkFileFormat.pageLength), "blocks begin at a page")
-    let (handle, count) = try begin()
-    guard range.count <= ChunkLimits.dataLength - count else {
-      throw fail(.tooLarge("a chunk of more than \(ChunkLimits.dataLength) bytes"))
-    }
-    guard count.isMultiple(of: ChunkFileFormat.pageLength) else {
-      throw fail(.tooLarge("data behind the last block"))
-    }
-    try files.guardian.requireWritable()
-    // The space is looked at every 16 MiB.
-    if count >> 24 != (count + range.count) >> 24 {
-      try checked { () throws(ChunkStoreError) in
-        try files.guardian.requireSpace(range.count)
-      }
-    }
-    let whole = range.count / ChunkFileFormat.pageLength * ChunkFileFormat.pageLength
-    let pages = range.lowerBound..<range.lowerBound + whole
-    if count == 0 {
-      let start = AlignedBuffer(count: ChunkFileFormat.pageLength)
-      start.copy(ChunkFileFormat.startPage(header))
-      try write([(start, 0..<start.count), (buffer, pages)], to: handle, at: 0)
-    } else if whole > 0 {
-      try write([(buffer, pages)], to: handle, at: ChunkFileFormat.pageLength + count)
-    }
-    let tail = buffer.bytes(pages.upperBound..<range.upperBound)
-    state.withLock { state in
-      state.count += range.count
-      state.tail = tail
-    }
+    let (handle, offset) = try begin()
+    let parts = try add(ChunkPart(buffer, range), at: offset)
+    if !parts.isEmpty { try write(parts, to: handle, at: offset == 0 ? 0 : Self.place(offset)) }
   }
 
   func finish(_ trailer: ChunkTrailer) async throws(ChunkStoreError) {
-    let (handle, count) = try begin()
+    try await finish(trailer, appending: [])
+  }
+
+  func finish(
+    _ trailer: ChunkTrailer, appending parts: [ChunkPart]
+  ) async throws(ChunkStoreError) {
+    let (handle, offset) = try begin()
+    var written: [ChunkPart] = []
+    for part in parts { written += try add(part, at: begin().count) }
+    let count = try begin().count
     try checked { () throws(ChunkStoreError) in
       try trailer.validate()
       guard trailer.dataLength == count, count > 0 else {
@@ -91,10 +73,10 @@ final class ChunkFileWriter: ChunkWriter {
       }
       try files.guardian.requireWritable()
     }
-    let pages = lastPages(trailer)
-    let offset =
-      ChunkFileFormat.pageLength + count / ChunkFileFormat.pageLength * ChunkFileFormat.pageLength
-    try write([(pages, 0..<pages.count)], to: handle, at: offset)
+    let last = lastPages(trailer)
+    written.append(ChunkPart(last, 0..<last.count))
+    let isWhole = offset == 0 && !parts.isEmpty
+    try write(written, to: handle, at: isWhole ? 0 : Self.place(offset))
     do throws(DiskError) {
       try handle.syncData()
     } catch {
@@ -117,6 +99,49 @@ final class ChunkFileWriter: ChunkWriter {
     files.discard(name)
   }
 
+  /// Where the page that data from `offset` on begins in lies in the file.
+  private static func place(_ offset: Int) -> Int {
+    ChunkFileFormat.pageLength + offset / ChunkFileFormat.pageLength * ChunkFileFormat.pageLength
+  }
+
+  /// Counts data from `offset` on as appended. Returns what of it is to be written now: all but
+  /// what lies behind the last whole page; before the first data, the start page.
+  private func add(_ part: ChunkPart, at offset: Int) throws(ChunkStoreError) -> [ChunkPart] {
+    let range = part.range
+    precondition(
+      range.lowerBound.isMultiple(of: ChunkFileFormat.pageLength), "blocks begin at a page")
+    try checked { () throws(ChunkStoreError) in
+      guard range.count <= ChunkLimits.dataLength - offset else {
+        throw .tooLarge("a chunk of more than \(ChunkLimits.dataLength) bytes")
+      }
+      guard offset.isMultiple(of: ChunkFileFormat.pageLength) else {
+        throw .tooLarge("data behind the last block")
+      }
+    }
+    try files.guardian.requireWritable()
+    // The space is looked at every 16 MiB.
+    if offset >> 24 != (offset + range.count) >> 24 {
+      try checked { () throws(ChunkStoreError) in
+        try files.guardian.requireSpace(range.count)
+      }
+    }
+    let whole = range.count / ChunkFileFormat.pageLength * ChunkFileFormat.pageLength
+    let pages = range.lowerBound..<range.lowerBound + whole
+    let tail = part.buffer.bytes(pages.upperBound..<range.upperBound)
+    state.withLock { state in
+      state.count += range.count
+      state.tail = tail
+    }
+    var parts: [ChunkPart] = []
+    if offset == 0 {
+      let start = AlignedBuffer(count: ChunkFileFormat.pageLength)
+      start.copy(ChunkFileFormat.startPage(header))
+      parts.append(ChunkPart(start, 0..<start.count))
+    }
+    if whole > 0 { parts.append(ChunkPart(part.buffer, pages)) }
+    return parts
+  }
+
   /// The bytes behind the last whole page, the trailer, and the footer.
   private func lastPages(_ trailer: ChunkTrailer) -> AlignedBuffer {
     let tail = state.withLock { $0.tail }
@@ -132,18 +157,18 @@ final class ChunkFileWriter: ChunkWriter {
     return buffer
   }
 
-  private func begin() throws(ChunkStoreError) -> (any FileHandle, Int) {
+  /// The file, and the bytes of data that were appended; throws once it was given up.
+  private func begin() throws(ChunkStoreError) -> (handle: any FileHandle, count: Int) {
     let (handle, count) = state.withLock { ($0.phase == .open ? $0.handle : nil, $0.count) }
     guard let handle else { throw .io("the chunk was given up or finished") }
     return (handle, count)
   }
 
   private func write(
-    _ parts: [(buffer: AlignedBuffer, range: Range<Int>)], to handle: any FileHandle,
-    at offset: Int
+    _ parts: [ChunkPart], to handle: any FileHandle, at offset: Int
   ) throws(ChunkStoreError) {
     do throws(DiskError) {
-      let runs = unsafe parts.filter { !$0.range.isEmpty }.map { part in
+      let runs = unsafe parts.map { part in
         unsafe UnsafeRawBufferPointer(
           start: part.buffer.unsafeBase + part.range.lowerBound, count: part.range.count)
       }
