@@ -106,6 +106,34 @@ import Testing
     #expect(try await listAll(reopened) == [first.id])
   }
 
+  @Test(
+    "data that comes with the end makes the same file as data that came before",
+    arguments: [64, 4096, 131_136, 262_144, 262_208, 524_288, 600_000])
+  func dataWithTheEnd(length: Int) async throws {
+    let system = LossyFileSystem()
+    let store = try StoreHarness(system).createAndOpen()
+    let chunk = SampleChunk(1, length: length)
+    func parts(_ range: Range<Int>) -> [ChunkPart] {
+      stride(from: range.lowerBound, to: range.upperBound, by: 262_144).map {
+        ChunkPart(chunk.buffer(), $0..<min($0 + 262_144, range.upperBound))
+      }
+    }
+    var files: Set<[UInt8]?> = []
+    for before in [0, min(length, 262_144), length] {
+      let writer = try await store.beginChunk(chunk.header)
+      for part in parts(0..<before) { try await writer.append(part.buffer, part.range) }
+      try await writer.finish(chunk.trailer, appending: parts(before..<length))
+      #expect(try await readAll(chunk.id, from: store) == chunk.bytes)
+      files.insert(system.contents("/store/chunks/000000000007/\(chunk.id)"))
+    }
+    #expect(files.count == 1 && files.first??.isEmpty == false)
+    let writer = try await store.beginChunk(chunk.header)
+    let tooMuch = parts(0..<length) + [ChunkPart(chunk.buffer(), 0..<64)]
+    #expect(await failure { try await writer.finish(chunk.trailer, appending: tooMuch) } != nil)
+    await writer.abort()
+    #expect(try await readAll(chunk.id, from: store) == chunk.bytes)
+  }
+
   @Test("an aborted or abandoned chunk leaves nothing behind")
   func abort() async throws {
     let system = LossyFileSystem()

@@ -15,7 +15,8 @@ def digest(data):
 # Sizes around the borders of the format: inline, volume record, segment, block, stripe, chunk file.
 BORDER_SIZES = [
     0, 1, 15, 16, 17, 4095, 4096, 16 << 10, (16 << 10) + 1, 65519, 65520, 65521, 65536,
-    262080, 262081, 4 * 131072 - 64, (4 << 17) + 1, 1048319, 1048320, 1048321, 3 * 1048320 + 7]
+    262080, 262081, 4 * 131072 - 64, (4 << 17) + 1, 1048319, 1048320, 1048321,
+    1 << 20, 1310400, 1310401, 3 * 1048320 + 7]
 
 # Keys that are legal and awkward.
 ODD_KEYS = [
