@@ -17,6 +17,8 @@ final class PostgresProxy: Sendable {
     case late
     /// The server gets it, and the client hears nothing more, but is not cut off.
     case hang
+    /// The server gets it a few milliseconds later.
+    case slow
   }
 
   /// A run of bytes from a client: its number since `onChunk` was called, and whether it commits.
@@ -37,6 +39,8 @@ final class PostgresProxy: Sendable {
   private let listener: Int32
   private let state = Mutex(State())
 
+  /// How slow is slow.
+  static let pause: UInt32 = 5_000
   /// How late is late.
   static let delay: UInt32 = 1_000_000
 
@@ -106,6 +110,9 @@ final class PostgresProxy: Sendable {
         let action = self?.decide(bytes) ?? .cut
         switch action {
         case .forward: return Self.send(server, bytes)
+        case .slow:
+          usleep(Self.pause)
+          return Self.send(server, bytes)
         case .cut: return false
         case .loseAnswer:
           _ = Self.send(server, bytes)

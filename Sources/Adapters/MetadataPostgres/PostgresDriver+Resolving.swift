@@ -87,7 +87,7 @@ extension PostgresDriver {
 
   private func ask(_ transaction: UnansweredTransaction) async throws -> Bool {
     let process = numbers.process
-    return try await withConnection { pooled in
+    return try await withResolverConnection { pooled in
       let connection = pooled.connection
       let deadline = Deadline(milliseconds: Self.attemptTimeout)
       let key: [Parameter] = [.integer(process), .integer(transaction.number)]
@@ -120,7 +120,7 @@ extension PostgresDriver {
 
   /// Ends a transaction that was cut off from its client, if the server still has it.
   func terminate(_ transaction: PostgresSession.Started) async {
-    try? await withConnection { pooled in
+    try? await withResolverConnection { pooled in
       try Self.terminate(
         transaction, pooled.connection, Deadline(milliseconds: Self.attemptTimeout))
     }

@@ -24,6 +24,8 @@ public final class PostgresDriver: SQLDriver {
   let options: PostgresOptions
   let threads: ThreadPool
   let pool: ConnectionPool
+  /// For those who find out what became of a commit: it may hold locks that all others wait for.
+  let resolvers: ConnectionPool
   let context: SessionContext
   let numbers: TransactionNumbers
   let log: Log
@@ -32,8 +34,8 @@ public final class PostgresDriver: SQLDriver {
 
   /// Prepares to connect to `url`, without doing so yet.
   ///
-  /// `threads` runs the statements: it has as many threads as there are connections, or those that
-  /// hold locks may wait for a thread that waits for them. `clock` replaces the database's clock in
+  /// `threads` runs the statements: it has as many threads as there are connections, those of the
+  /// resolver included, or those that hold locks may wait for a thread that waits for them. `clock` replaces the database's clock in
   /// tests.
   init(
     url: String, threads: ThreadPool?, clock: (any WallClock)?, random: any RandomSource,
@@ -49,9 +51,15 @@ public final class PostgresDriver: SQLDriver {
     self.options = options
     self.log = log
     self.random = random
-    self.threads = threads ?? ThreadPool(name: "postgres", threadCount: max(options.poolSize, 1))
+    self.threads =
+      threads
+      ?? ThreadPool(
+        name: "postgres", threadCount: max(options.poolSize, 1) + Self.resolverConnections)
     pool = ConnectionPool(
       size: options.poolSize, maximumWaiting: options.maximumWaiting, patience: options.patience)
+    resolvers = ConnectionPool(
+      size: Self.resolverConnections, maximumWaiting: options.maximumWaiting,
+      patience: options.patience)
     context = SessionContext(
       clock: clock, keepsStatements: !options.usesPooler,
       localSettings: options.usesPooler
@@ -59,6 +67,9 @@ public final class PostgresDriver: SQLDriver {
       answerTimeout: options.answerTimeout, metrics: metrics)
     numbers = TransactionNumbers(process: Int64(bitPattern: random.next()))
   }
+
+  /// Connections beside those of the pool, open only while an outcome is looked for.
+  private static let resolverConnections = 2
 
   /// What each session is set to. Behind a pooler, the role has to be (`ALTER ROLE … SET`).
   public static var sessionSettings: [(name: String, value: String)] {
@@ -91,6 +102,7 @@ public final class PostgresDriver: SQLDriver {
   /// runs on them has ended.
   public func close() async {
     pool.close()
+    resolvers.close()
   }
 
   /// Not done by the driver: `pg_dump`, and the logical snapshots of the metadata, copy it.
@@ -134,15 +146,29 @@ public final class PostgresDriver: SQLDriver {
   func withConnection<T: Sendable>(
     _ body: @escaping @Sendable (PooledConnection) async throws -> T
   ) async throws -> T {
+    try await withConnection(of: pool, body)
+  }
+
+  /// The same with a connection of the resolver's, which is closed afterwards.
+  func withResolverConnection<T: Sendable>(
+    _ body: @escaping @Sendable (PooledConnection) async throws -> T
+  ) async throws -> T {
+    try await withConnection(of: resolvers, body)
+  }
+
+  private func withConnection<T: Sendable>(
+    of pool: ConnectionPool, _ body: @escaping @Sendable (PooledConnection) async throws -> T
+  ) async throws -> T {
     let grant = try await pool.take()
     return try await withTaskExecutorPreference(threads) {
-      try await self.use(grant, body)
+      try await self.use(grant, of: pool, body)
     }
   }
 
   @concurrent
   private func use<T: Sendable>(
-    _ grant: ConnectionPool.Grant, _ body: @Sendable (PooledConnection) async throws -> T
+    _ grant: ConnectionPool.Grant, of pool: ConnectionPool,
+    _ body: @Sendable (PooledConnection) async throws -> T
   ) async throws -> T {
     let pooled: PooledConnection
     do {
@@ -153,7 +179,7 @@ public final class PostgresDriver: SQLDriver {
     }
     do {
       let value = try await body(pooled)
-      giveBack(pooled)
+      giveBack(pooled, to: pool)
       return value
     } catch {
       if let error = error as? PostgresError {
@@ -163,13 +189,13 @@ public final class PostgresDriver: SQLDriver {
           throw error
         }
       }
-      giveBack(pooled)
+      giveBack(pooled, to: pool)
       throw error
     }
   }
 
-  private func giveBack(_ pooled: PooledConnection) {
-    if pooled.connection.isAlive { pool.give(pooled) } else { pool.drop() }
+  private func giveBack(_ pooled: PooledConnection, to pool: ConnectionPool) {
+    if pool !== resolvers, pooled.connection.isAlive { pool.give(pooled) } else { pool.drop() }
   }
 
   /// The connection that was granted, or a new one where it has gone away while it was idle.
