@@ -131,6 +131,7 @@ struct LostConnectionTests {
   func hang() async throws {
     let proxied = try await Proxied {
       $0.answerTimeout = 2000
+      $0.connectTimeout = 2000
       $0.retryTime = 3000
       $0.resolveTime = 300
     }

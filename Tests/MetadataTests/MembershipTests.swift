@@ -196,7 +196,9 @@ struct MembershipTests {
     let fixture = try await Fixture.on(kind)
     let store = fixture.store
     let bucket = try await fixture.bucket()
-    try await store.renewWriter(readAge: .seconds(5), ringVersion: 7, lease: .seconds(30))
+    let renewed = try await store.renewWriter(
+      readAge: .seconds(5), ringVersion: 7, lease: .seconds(30), since: nil)
+    #expect(try await store.writerWitness() == renewed)
     let writer = try #require(await store.liveWriters().first)
     #expect(writer.ringVersion == 7)
     #expect(writer.oldestRead == fixture.clock.now.advanced(byMilliseconds: -5000))
@@ -212,7 +214,8 @@ struct MembershipTests {
       try await store.commit(fixture.inlineCommit(bucket, .init(key: "b")))
     }
     await #expect(throws: MetadataError.fenced) {
-      try await store.renewWriter(readAge: nil, ringVersion: 7, lease: .seconds(30))
+      try await store.renewWriter(
+        readAge: nil, ringVersion: 7, lease: .seconds(30), since: renewed)
     }
     let again = try await store.beginWriter(minimum: 0, ringVersion: 8, lease: .seconds(30))
     #expect(again.epoch > writer.epoch)

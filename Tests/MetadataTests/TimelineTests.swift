@@ -41,6 +41,11 @@ struct TimelineTests {
     #expect(try await store.beginChangeLog(Array(repeating: 8, count: 16)) == id)
     let witness = try await later(store)
     #expect(try await store.isBefore(witness))
+    let now = try await store.writerWitness()
+    #expect(
+      try await store.renewWriter(
+        readAge: nil, ringVersion: 0, lease: .seconds(60), since: witness) == nil)
+    #expect(try await store.writerWitness() == now)
     #expect(try await store.beginTimeline(after: witness))
     #expect(try await store.setting("hold_sweep") == [1])
     #expect(try await store.changeLogID().isEmpty)

@@ -38,7 +38,7 @@ extension SQLMetadataStore {
     try await driver.read { try await Self.isBefore(witness, in: $0) }
   }
 
-  private static func isBefore(
+  static func isBefore(
     _ witness: WriterWitness, in session: any SQLSession
   ) async throws -> Bool {
     let highest = try await highestEpoch(session)

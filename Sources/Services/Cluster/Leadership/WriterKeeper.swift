@@ -121,24 +121,29 @@ public final class WriterKeeper: BackgroundWorker {
   /// this process knows belongs to another timeline, and its next start begins a new one.
   public func step() async throws -> StepOutcome {
     let start = engine.writer.clock.now
-    if try await isTimelineOver() {
-      engine.writer.lose()
-      count.add(0, detail: "the database was put back to an earlier state: restart this gateway")
-      log.error(
-        "the database was put back to an earlier state; nothing is written until a restart",
-        [("epoch", "\(engine.writer.epoch)")])
-      return .idle(nextAfter: .seconds(10))
-    }
     do {
-      try await metadata.renewWriter(
-        readAge: readAge(at: start), ringVersion: acknowledged(), lease: length)
+      let renewed = try await metadata.renewWriter(
+        readAge: readAge(at: start), ringVersion: acknowledged(), lease: length, since: witness)
+      guard let renewed else { return end() }
       engine.writer.extend(until: Self.end(from: start, length: length))
+      seen.withLock { $0 = renewed }
     } catch MetadataError.fenced {
       try await beginAgain()
+      // What the former writer saw: the new one may have begun where it is not known any more.
+      if try await isTimelineOver() { return end() }
+      if let begun = try await metadata.writerWitness() { seen.withLock { $0 = begun } }
     }
-    if let witness = try await metadata.writerWitness() { seen.withLock { $0 = witness } }
     count.add(1, detail: "epoch \(engine.writer.epoch)")
     return .idle(nextAfter: min(.seconds(10), length / 3))
+  }
+
+  private func end() -> StepOutcome {
+    engine.writer.lose()
+    count.add(0, detail: "the database was put back to an earlier state: restart this gateway")
+    log.error(
+      "the database was put back to an earlier state; nothing is written until a restart",
+      [("epoch", "\(engine.writer.epoch)")])
+    return .idle(nextAfter: .seconds(10))
   }
 
   /// What was begun under the former epoch fails at its commit; what begins from now on does not.
