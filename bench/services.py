@@ -3,11 +3,12 @@ import json
 import shutil
 import subprocess
 
-from measure import RELEASE
+from measure import RELEASE, median
 from support.databases import Postgres
+from support.process import cpu_seconds
 from support.server import free_ports
 
-# What the bench's own server calls itself, see `s3storage-bench chunk-rpc`.
+# What the bench's own server calls itself, see `s3storage-bench chunk-server`.
 SERVER = "00000000000000020000000000000002.server.s3storage.internal"
 GATEWAY = "gateway.s3storage.internal"
 MIB = 1 << 20
@@ -62,24 +63,49 @@ def certificates(directory):
                 path.with_suffix(".ext"), "-out", path.with_suffix(".pem"))
 
 
-def chunk_service(directory, scale, table):
-    """Four streams between two ends of one process; the goal is of the transport, whose other end
-    keeps nothing, and beside it stands the same with a store on the disk."""
-    certificates(directory / "certificates")
+def moved(directory, kind, store, mebibytes):
+    """What a client process sees of a server process, whose CPU counts too."""
+    tls = [directory / "certificates"] if kind == "tls" else []
+    program = RELEASE / "s3storage-bench"
+    place = "memory" if store == "memory" else directory
+    server = subprocess.Popen(
+        [program, "chunk-server", place, *tls], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True)
     try:
-        figures = bench(
-            "chunk-rpc", directory, max(256, scale["large"] // MIB), directory / "certificates")
+        port = int(server.stdout.readline())
+        before = cpu_seconds(server.pid)
+        figures = bench("chunk-client", port, mebibytes, *tls)
+        # Both ways moved the same.
+        used = (cpu_seconds(server.pid) - before) * 1024 / mebibytes / 2
+        return figures | {"server_cpu_seconds_per_gib": used}
+    finally:
+        server.stdin.close()
+        assert server.wait(60) == 0
+
+
+def chunk_service(directory, scale, table):
+    """Four streams from one process to another; the goal is of the transport, whose far end keeps
+    nothing, and beside it stands the same with a store on the disk."""
+    certificates(directory / "certificates")
+    mebibytes = max(256, scale["large"] // MIB)
+    try:
+        for kind, title in (("plain", "plain"), ("tls", "mutual TLS")):
+            runs = {store: [moved(directory, kind, store, mebibytes) for _ in range(scale["runs"])]
+                    for store in ("memory", "disk")}
+            for method in ("put", "get"):
+                def figure(store, name):
+                    return median(runs[store], name)
+                rate, own = f"{method}_mib_per_second", f"{method}_cpu_seconds_per_gib"
+                table.add(
+                    f"chunk service: {method.upper()}, {title}",
+                    figure("memory", rate) * MIB / 1e6, "MB/s", 1000, least=True)
+                table.note(
+                    f"chunk service: {method.upper()}, {title}: the client's CPU in s/GiB; with a"
+                    " disk: MB/s, the client's CPU", (
+                        figure("memory", own), figure("disk", rate) * MIB / 1e6,
+                        figure("disk", own)))
+            table.note(
+                f"chunk service: {title}: the server's CPU in s/GiB, mean of both ways; with a disk",
+                tuple(figure(store, "server_cpu_seconds_per_gib") for store in ("memory", "disk")))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    for kind, title in (("plain", "plain"), ("tls", "mutual TLS")):
-        for method in ("put", "get"):
-            table.add(
-                f"chunk service: {method.upper()}, {title}",
-                figures[f"{kind}_memory_{method}_mib_per_second"] * MIB / 1e6, "MB/s", 1000,
-                least=True)
-            table.note(
-                f"chunk service: {method.upper()}, {title}: CPU of both ends in s/GiB; with a disk:"
-                " MB/s, CPU", (
-                    figures[f"{kind}_memory_{method}_cpu_seconds_per_gib"],
-                    figures[f"{kind}_disk_{method}_mib_per_second"] * MIB / 1e6,
-                    figures[f"{kind}_disk_{method}_cpu_seconds_per_gib"]))

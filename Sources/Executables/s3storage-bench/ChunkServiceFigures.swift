@@ -7,12 +7,13 @@ import GRPC
 import Glibc
 import Runtime
 
-/// What chunks cost over the wire, client and server in one process: against a store that keeps
-/// nothing, and against a real one.
+/// What chunks cost over the wire between two processes: a server with a store that keeps nothing,
+/// or with a real one, and a client that measures.
 struct ChunkServiceFigures {
   private static let cluster = ClusterID(high: 1, low: 1)
   private static let server = ServerID(high: 2, low: 2)
   private static let chunkLength = 64 * ByteCount.mebibyte
+  private static let storeID = StoreID(high: 3, low: 3)
   private static let piece = 256 * ByteCount.kibibyte
   private static let streams = 4
 
@@ -34,37 +35,47 @@ struct ChunkServiceFigures {
     }
   }
 
-  /// Moves `byteCount` bytes each way; a real store is made in `directory`, which is there. With
-  /// `tls`, a directory of `ca.pem`, `server.pem`, `server.key`, `gateway.pem` and `gateway.key`
-  /// whose server certificate names the server 0…02 0…02, over mutual TLS too.
+  /// Serves chunks until standard input ends, and prints the port first. The store keeps nothing, or
+  /// lies in `directory` where that is given. With `tls`, a directory of `ca.pem`, `server.pem` and
+  /// `server.key` whose certificate names the server 0…02 0…02, over mutual TLS.
+  static func serve(directory: String?, tls: String?, announce: (Int) -> Void) async throws {
+    let pool = ThreadPool(name: "bench", threadCount: 8)
+    let input = ThreadPool(name: "input", threadCount: 1)
+    var local: LocalChunkStore?
+    if let directory {
+      let path = directory + "/chunk-service"
+      try? LocalChunkStore.create(
+        directory: path, fileSystem: SystemFileSystem(), cluster: cluster, store: storeID)
+      local = try LocalChunkStore.open(
+        directory: path, fileSystem: SystemFileSystem(), cluster: cluster)
+    }
+    let server = try ChunkRPCServer(
+      stores: [local ?? EmptyStore(id: storeID)], server: Self.server, cluster: cluster,
+      version: "bench", address: "127.0.0.1", port: 0, security: try security(tls, "server"),
+      pool: pool,
+      buffers: BufferPool(limit: 64 * ByteCount.mebibyte, cacheLimit: 64 * ByteCount.mebibyte))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask(executorPreference: pool) { try await server.run() }
+      announce(server.port)
+      await input.run { while getchar() != EOF {} }
+      server.beginShutdown(deadline: .zero)
+      try await group.waitForAll()
+    }
+    try await local?.delete((0..<streams).map(Self.id))
+    await local?.shutdown()
+  }
+
+  /// Moves `byteCount` bytes each way from and to the server at `port`; with `tls`, a directory of
+  /// `ca.pem`, `gateway.pem` and `gateway.key`, over mutual TLS. CPU is that of this process.
   static func measure(
-    directory: String, byteCount: Int, tls: String?
+    port: Int, byteCount: Int, tls: String?
   ) async throws -> [(name: String, value: Double)] {
-    let figures = Self()
-    var result: [(name: String, value: Double)] = []
-    let path = directory + "/chunk-service"
-    let id = StoreID(high: 3, low: 3)
-    try? LocalChunkStore.create(
-      directory: path, fileSystem: SystemFileSystem(), cluster: cluster, store: id)
-    let local = try LocalChunkStore.open(
-      directory: path, fileSystem: SystemFileSystem(), cluster: cluster)
-    let stores: [(String, any ChunkStore)] = [("memory", EmptyStore()), ("disk", local)]
-    var kinds: [(String, ChunkRPCSecurity, ChunkRPCSecurity)] = []
-    let secret = ChunkRPCSecurity.sharedSecret("a-secret-of-the-benchmark")
-    kinds.append(("plain", secret, secret))
-    if let tls {
-      kinds.append(
-        ("tls", .mutualTLS(try identity(tls, "server")), .mutualTLS(try identity(tls, "gateway"))))
-    }
-    for (kind, serving, calling) in kinds {
-      for (what, store) in stores {
-        let part = try await figures.measure(store, serving, calling, byteCount: byteCount)
-        result += part.map { ("\(kind)_\(what)_\($0.name)", $0.value) }
-      }
-    }
-    try await local.delete((0..<streams).map(Self.id))
-    await local.shutdown()
-    return result
+    try await Self().measure(port: port, try security(tls, "gateway"), byteCount: byteCount)
+  }
+
+  private static func security(_ tls: String?, _ end: String) throws -> ChunkRPCSecurity {
+    guard let tls else { return .sharedSecret("a-secret-of-the-benchmark") }
+    return .mutualTLS(try identity(tls, end))
   }
 
   private static func id(_ number: Int) -> ChunkID {
@@ -88,37 +99,27 @@ struct ChunkServiceFigures {
   }
 
   private func measure(
-    _ store: any ChunkStore, _ serving: ChunkRPCSecurity, _ calling: ChunkRPCSecurity,
-    byteCount: Int
+    port: Int, _ calling: ChunkRPCSecurity, byteCount: Int
   ) async throws -> [(name: String, value: Double)] {
-    let server = try ChunkRPCServer(
-      stores: [store], server: Self.server, cluster: Self.cluster, version: "bench",
-      address: "127.0.0.1", port: 0, security: serving, pool: pool,
-      buffers: BufferPool(limit: 64 * ByteCount.mebibyte, cacheLimit: 64 * ByteCount.mebibyte))
-    return try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask(executorPreference: pool) { try await server.run() }
-      let connection = ChunkRPCClient(security: calling)
-        .connect(to: "127.0.0.1:\(server.port)", server: Self.server)
-      let remote = connection.store(store.id)
-      let rounds = max(1, byteCount / (Self.streams * Self.chunkLength))
-      let put = try await repeated(rounds) { number in try await self.put(number, remote) }
-      let get = try await repeated(rounds) { number in try await self.get(number, remote) }
-      var times: [UInt64] = []
-      for _ in 0..<2000 {
-        let start = MonotonicTime.nanoseconds
-        _ = try await connection.health()
-        times.append(MonotonicTime.nanoseconds - start)
-      }
-      times.sort()
-      await connection.close()
-      server.beginShutdown(deadline: .zero)
-      try await group.waitForAll()
-      return [
-        ("put_mib_per_second", put.rate), ("put_cpu_seconds_per_gib", put.processorSeconds),
-        ("get_mib_per_second", get.rate), ("get_cpu_seconds_per_gib", get.processorSeconds),
-        ("health_p50_microseconds", Double(times[times.count / 2]) / 1000),
-      ]
+    let connection = ChunkRPCClient(security: calling)
+      .connect(to: "127.0.0.1:\(port)", server: Self.server)
+    let remote = connection.store(Self.storeID)
+    let rounds = max(1, byteCount / (Self.streams * Self.chunkLength))
+    let put = try await repeated(rounds) { number in try await self.put(number, remote) }
+    let get = try await repeated(rounds) { number in try await self.get(number, remote) }
+    var times: [UInt64] = []
+    for _ in 0..<2000 {
+      let start = MonotonicTime.nanoseconds
+      _ = try await connection.health()
+      times.append(MonotonicTime.nanoseconds - start)
     }
+    times.sort()
+    await connection.close()
+    return [
+      ("put_mib_per_second", put.rate), ("put_cpu_seconds_per_gib", put.processorSeconds),
+      ("get_mib_per_second", get.rate), ("get_cpu_seconds_per_gib", get.processorSeconds),
+      ("health_p50_microseconds", Double(times[times.count / 2]) / 1000),
+    ]
   }
 
   private func repeated(

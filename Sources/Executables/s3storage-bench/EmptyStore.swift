@@ -5,8 +5,10 @@ import Synchronization
 
 /// A store that keeps the descriptions of chunks of zeros, and none of their data.
 final class EmptyStore: ChunkStore {
-  let id = StoreID(high: 4, low: 4)
+  let id: StoreID
   private let trailers = Mutex<[ChunkID: ChunkTrailer]>([:])
+
+  init(id: StoreID) { self.id = id }
 
   func putSmall(
     _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,

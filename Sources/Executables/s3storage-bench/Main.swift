@@ -6,13 +6,17 @@ import Runtime
 ///
 ///     s3storage-bench [directory] [MiB]
 ///     s3storage-bench sql [DATABASE_URL]
-///     s3storage-bench chunk-rpc [directory] [MiB] [directory of certificates]
+///     s3storage-bench chunk-server memory|DIRECTORY [directory of certificates]
+///     s3storage-bench chunk-client PORT MiB [directory of certificates]
+///
+/// `chunk-server` prints its port and serves until its standard input ends.
 @main
 enum Main {
   static func main() async {
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.first == "sql" { return await sql(arguments.dropFirst().first) }
-    if arguments.first == "chunk-rpc" { return await chunkService(Array(arguments.dropFirst())) }
+    if arguments.first == "chunk-server" { return await serve(Array(arguments.dropFirst())) }
+    if arguments.first == "chunk-client" { return await call(Array(arguments.dropFirst())) }
     let directory = arguments.first ?? "."
     guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 512, (8...65_536) ~= mebibytes
     else { return fail("usage: s3storage-bench [directory] [MiB, 8 to 65536]") }
@@ -40,18 +44,30 @@ enum Main {
     }
   }
 
-  /// The chunk service between two ends in this process.
-  private static func chunkService(_ arguments: [String]) async {
-    guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 2048,
-      (256...65_536) ~= mebibytes
+  private static func serve(_ arguments: [String]) async {
+    guard let place = arguments.first else {
+      return fail("usage: s3storage-bench chunk-server memory|DIRECTORY [certificates]")
+    }
+    ProcessEnvironment.tuneAllocator()
+    do {
+      try await ChunkServiceFigures.serve(
+        directory: place == "memory" ? nil : place, tls: arguments.count > 1 ? arguments[1] : nil
+      ) { write("\($0)\n", to: 1) }
+    } catch {
+      fail("the chunk service cannot be served: \(error)")
+    }
+  }
+
+  private static func call(_ arguments: [String]) async {
+    guard arguments.count >= 2, let port = Int(arguments[0]), (1...65_535) ~= port,
+      let mebibytes = Int(arguments[1]), (256...65_536) ~= mebibytes
     else {
-      return fail("usage: s3storage-bench chunk-rpc [directory] [MiB, 256 to 65536] [certificates]")
+      return fail("usage: s3storage-bench chunk-client PORT MiB, 256 to 65536 [certificates]")
     }
     ProcessEnvironment.tuneAllocator()
     do {
       let figures = try await ChunkServiceFigures.measure(
-        directory: arguments.first ?? ".", byteCount: mebibytes << 20,
-        tls: arguments.count > 2 ? arguments[2] : nil)
+        port: port, byteCount: mebibytes << 20, tls: arguments.count > 2 ? arguments[2] : nil)
       let fields = figures.map { "  \"\($0.name)\": \(text($0.value))" }
       write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
     } catch {
