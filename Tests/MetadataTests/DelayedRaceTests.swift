@@ -24,7 +24,8 @@ struct DelayedRaceTests {
     }
   }
 
-  @Test("of 40 tasks that ask for an absent key exactly one wins", arguments: [1, 2, 3] as [UInt64])
+  @Test(
+    "of 40 tasks that ask for an absent key exactly one wins", arguments: [1, 2, 3] as [UInt64])
   func oneWins(seed: UInt64) async throws {
     let proxied = try await Proxied { $0.poolSize = 8 }
     let fixture = proxied.fixture
