@@ -255,7 +255,7 @@ struct RepairTests {
     let worker = RepairWorker(repairer: scene.repairer)
     let before = try await installation.chunks().mapValues(\.count).values.reduce(0, +)
     // Fewest survivors first: the hopeless one, then the other, then nothing is due.
-    #expect(try await installation.onPool { try await worker.step() } == .throttled)
+    #expect(try await installation.onPool { try await worker.step() } == .busy)
     #expect(worker.progress.itemsDone == 0)
     #expect(try await installation.onPool { try await worker.step() } == .throttled)
     #expect(worker.progress.itemsDone == 1)
@@ -264,7 +264,22 @@ struct RepairTests {
     #expect(try await installation.chunks().mapValues(\.count).values.reduce(0, +) == before + 1)
     #expect(try await installation.store.counts().repairs == 1)
     installation.clock.advance(seconds: 3600)
-    #expect(try await installation.onPool { try await worker.step() } == .throttled)
+    #expect(try await installation.onPool { try await worker.step() } == .busy)
+    await installation.close()
+  }
+
+  @Test(
+    "what bears no further loss is repaired without a rest, other extents with one",
+    arguments: [0b1, 0b11] as [UInt32])
+  func urgency(chunks: UInt32) async throws {
+    let lost = (0..<6).filter { chunks & 1 << UInt32($0) != 0 }
+    let scene = try await Scene(seed: 11, losing: lost)
+    let installation = scene.installation
+    try await installation.store.queueRepair(scene.extent.id, chunks: chunks, reason: "test")
+    let worker = RepairWorker(repairer: scene.repairer)
+    let outcome = try await installation.onPool { try await worker.step() }
+    #expect(outcome == (lost.count == 2 ? .busy : .throttled))
+    #expect(worker.progress.itemsDone == lost.count)
     await installation.close()
   }
 

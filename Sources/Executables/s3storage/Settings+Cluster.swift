@@ -54,8 +54,9 @@ extension Settings {
       "SWEEP_SECONDS", .number(1...3600), unit: "seconds", standard: "60",
       "How often what gateways that are gone left behind is looked for."),
     ConfigurationOption(
-      "REPAIR_PERCENT", .number(1...100), unit: "percent", standard: "50",
-      "The part of the time that repair, and rebalancing as well, may work."),
+      "REPAIR_PERCENT", .number(1...100), unit: "percent", standard: "30",
+      "The part of the time that repair, and rebalancing as well, may work; what bears no further"
+        + " loss is repaired without rests."),
   ]
 
   static let chunkService = [

@@ -6,8 +6,8 @@ public struct BackgroundConfiguration: Sendable {
   public var scrubPeriod: Duration? = .seconds(30 * 86_400)
   /// The part of the time that the periodic scrub works: a tenth.
   public var scrubDutyCycle = 0.1
-  /// The part of the time that repair works, and spreading as well: a half.
-  public var repairDutyCycle = 0.5
+  /// The part of the time that repair works, and spreading as well: three tenths.
+  public var repairDutyCycle = 0.3
   /// How long a session of the Files API may rest before it has failed: 1 h.
   public var sessionIdle: Duration = .seconds(3600)
   /// How often abandoned uploads are looked for: every 5 min.

@@ -4,7 +4,7 @@ import ObjectEngine
 import Telemetry
 
 /// Works through the queue of extents with lost or bad chunks, those with the fewest survivors
-/// first, one at a time.
+/// first, one at a time. One that bears no further loss is repaired without a rest.
 public final class RepairWorker: BackgroundWorker {
   /// Items read from the queue at once: the next ones are for when others work on the first.
   static let pageSize = 8
@@ -13,7 +13,7 @@ public final class RepairWorker: BackgroundWorker {
 
   /// `repair`.
   public let name = "repair"
-  /// The part of the time that it works.
+  /// The part of the time that it works on extents that bear a further loss.
   public let dutyCycle: Double
   private let metadata: any MaintenanceStore
   private let repairer: ExtentRepairer
@@ -46,9 +46,14 @@ public final class RepairWorker: BackgroundWorker {
       // A scrub or a move is at it; that says nothing of whether a repair would come about.
       if case .busy = outcome { continue }
       try await note(outcome, of: item.extent.id, begunWith: ring)
-      return .throttled
+      return Self.isUrgent(item) ? .busy : .throttled
     }
     return .idle(nextAfter: min(interval, Self.shortRest))
+  }
+
+  /// Whether one more chunk that is lost is content that is lost.
+  private static func isUrgent(_ item: RepairItem) -> Bool {
+    item.chunks.nonzeroBitCount >= item.extent.parityCount
   }
 
   private func note(
