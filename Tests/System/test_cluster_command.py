@@ -46,6 +46,13 @@ def run(*arguments, **variables):
         timeout=120, env=environment(variables))
 
 
+def make(target, *variables):
+    """A target of the Makefile; the binary of the tests spares it a build."""
+    return subprocess.run(
+        ["make", "--silent", "-C", ROOT, target, *variables], capture_output=True, text=True,
+        timeout=300, env=environment({}))
+
+
 def base_port(count=24):
     """The first of so many free ports."""
     first, last = _port_range()
@@ -80,7 +87,7 @@ def s3(found, index, method, path, body=b""):
 
 def test_a_cluster_in_the_background_keeps_data_from_start_to_start(directory):
     base = base_port()
-    started = run("start", directory, base)
+    started = make("cluster", f"DIR={directory}", f"BASE_PORT={base}")
     assert started.returncode == 0, started.stderr
     found = facts(directory)
     assert len(found["S3_ENDPOINTS"].split()) == len(found["HTTP_ENDPOINTS"].split()) == 2
@@ -94,7 +101,7 @@ def test_a_cluster_in_the_background_keeps_data_from_start_to_start(directory):
     again = run("start", directory, base)
     assert again.returncode == 1 and "cluster-stop" in again.stderr
     assert s3(found, 0, "GET", "/bucket/k").body == body
-    stopped = run("stop", directory)
+    stopped = make("cluster-stop", f"DIR={directory}")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert not any(start_time(p) for p in pids)
     assert not (directory / "cluster.env").exists()
