@@ -9,6 +9,7 @@ import boto3
 import botocore.config
 import pytest
 
+from support import data
 from support.cluster_processes import QUICK, Cluster
 from support.databases import Postgres
 from support.server import ACCESS_KEY, SECRET_KEY, Server, binary, free_ports
@@ -83,6 +84,32 @@ def bucket(s3):
     name = f"bucket-{os.getpid()}-{next(names)}"
     s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(scope="session")
+def large_file():
+    """200 MB that no client sends in one piece, made once for each worker."""
+    directory = tempfile.mkdtemp(prefix="s3storage-large-")
+    yield data.LargeFile(pathlib.Path(directory) / "large")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def assert_large(s3, bucket, large_file):
+    """Checks what a client sent and fetched of the large file, and lets go of the room it takes.
+
+    The server counts the parts in the ETag.
+    """
+    def check(key, fetched, parts):
+        head = s3.head_object(Bucket=bucket, Key=key)
+        assert head["ContentLength"] == large_file.SIZE
+        tag = head["ETag"].strip('"')
+        assert tag.endswith(f"-{parts}"), tag
+        assert data.file_digest(fetched) == large_file.digest
+        pathlib.Path(fetched).unlink()
+        s3.delete_object(Bucket=bucket, Key=key)
+
+    return check
 
 
 @pytest.fixture(scope="session")

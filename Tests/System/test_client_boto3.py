@@ -478,12 +478,18 @@ def test_composite_checksums_of_parts(s3, bucket, algorithm):
         assert value == base64.b64encode(zlib.crc32(raw).to_bytes(4, "big")).decode() + "-2"
 
 
-def test_transfers_of_files_by_the_high_level_client(s3, bucket):
+def test_transfers_of_streams_by_the_high_level_client(s3, bucket):
     body = data.content("transfer", 20_000_000)
     s3.upload_fileobj(io.BytesIO(body), bucket, "k")
     got = io.BytesIO()
     s3.download_fileobj(bucket, "k", got)
     assert got.getvalue() == body
+
+
+def test_200_megabytes_in_parts_up_and_down(s3, bucket, tmp_path, large_file, assert_large):
+    s3.upload_file(str(large_file.path), bucket, "large")
+    s3.download_file(bucket, "large", str(tmp_path / "got"))
+    assert_large("large", tmp_path / "got", parts=24)
 
 
 # Presigned URLs

@@ -46,7 +46,8 @@ def test_multipart_with_full_object_crc64nvme(s3, bucket):
     assert complete["ChecksumType"] == "FULL_OBJECT"
 
 
-def test_transfer_by_the_common_runtime_up_and_down(server, bucket, tmp_path):
+def test_200_megabytes_in_parts_up_and_down(
+        server, bucket, tmp_path, large_file, assert_large, s3):
     """Parallel parts with CRC64NVME up, parallel ranges down: what awscli 2 does with files."""
     session = botocore.session.get_session()
     session.set_credentials(ACCESS_KEY, SECRET_KEY)
@@ -56,11 +57,11 @@ def test_transfer_by_the_common_runtime_up_and_down(server, bucket, tmp_path):
         part_size=8 << 20)
     serializer = crt.BotocoreCRTRequestSerializer(
         session, {"region_name": "us-east-1", "endpoint_url": server.endpoint})
-    sent = data.content("crt", 40_000_000)
-    (tmp_path / "sent").write_bytes(sent)
     with crt.CRTTransferManager(client, serializer) as manager:
         manager.upload(
-            str(tmp_path / "sent"), bucket, "large",
-            {"ChecksumAlgorithm": "CRC64NVME"}).result(60)
-        manager.download(bucket, "large", str(tmp_path / "got")).result(60)
-    assert (tmp_path / "got").read_bytes() == sent
+            str(large_file.path), bucket, "large",
+            {"ChecksumAlgorithm": "CRC64NVME"}).result(120)
+        manager.download(bucket, "large", str(tmp_path / "got")).result(120)
+    head = s3.head_object(Bucket=bucket, Key="large", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC64NVME"]
+    assert_large("large", tmp_path / "got", parts=24)

@@ -28,6 +28,15 @@ def test_sync_changes_only_what_differs_and_keeps_times(server, bucket, tmp_path
     assert abs((tmp_path / "down/same").stat().st_mtime - (up / "same").stat().st_mtime) < 0.001
 
 
+def test_200_megabytes_in_parts_up_and_down(
+        server, bucket, tmp_path, large_file, assert_large):
+    """Above the cutoff, which is 200 MiB by default."""
+    rclone(server, "copyto", "--s3-upload-cutoff", "100M", large_file.path, f"T:{bucket}/large")
+    rclone(server, "check", "--download", large_file.path.parent, f"T:{bucket}")
+    rclone(server, "copyto", f"T:{bucket}/large", tmp_path / "got")
+    assert_large("large", tmp_path / "got", parts=39)
+
+
 def test_large_file_in_parts_with_server_side_copy_and_purge(server, bucket, tmp_path):
     (tmp_path / "large").write_bytes(data.content("rclone", 30_000_000))
     rclone(

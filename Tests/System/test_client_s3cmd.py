@@ -39,8 +39,7 @@ def test_sync_there_and_back(s3cmd, bucket, tmp_path):
     assert s3cmd("ls", "--recursive", f"s3://{bucket}") == b""
 
 
-def test_upload_in_parts(s3cmd, bucket, tmp_path):
-    (tmp_path / "large").write_bytes(data.content("s3cmd parts", 17_000_000))
-    s3cmd("put", "--multipart-chunk-size-mb=5", tmp_path / "large", f"s3://{bucket}/large")
+def test_200_megabytes_in_parts_up_and_down(s3cmd, bucket, tmp_path, large_file, assert_large):
+    s3cmd("put", large_file.path, f"s3://{bucket}/large")
     s3cmd("get", f"s3://{bucket}/large", tmp_path / "got")
-    assert (tmp_path / "got").read_bytes() == (tmp_path / "large").read_bytes()
+    assert_large("large", tmp_path / "got", parts=13)
