@@ -302,17 +302,18 @@ struct SigningKeyCacheTests {
   func cache() throws {
     let request = try TestRequest("GET", "/b", [host]).signed()
     let signed = try #require(try Example.verifier.parse(request.unverified, now: Example.now))
+    let ownScope = try #require(signed.scope)
     let cache = SigningKeyCache(capacity: 4)
     for index in 0..<100 {
       let scope = CredentialScope(date: "2026\(1000 + index)", region: "r")
       _ = cache.key(secretKey: "s\(index % 7)", scope: scope)
       #expect(cache.count <= 8)
       #expect(throws: Never.self) {
-        try signed.verify(cache.key(secretKey: Example.secretKey, scope: signed.scope))
+        try signed.verify(cache.key(secretKey: Example.secretKey, scope: ownScope))
       }
     }
     #expect(throws: SigningError.self) {
-      try signed.verify(cache.key(secretKey: "other", scope: signed.scope))
+      try signed.verify(cache.key(secretKey: "other", scope: ownScope))
     }
   }
 }

@@ -1,10 +1,13 @@
 """boto3 on the AWS common runtime: CRC64NVME and its own HTTP and signing."""
+import datetime
+
 import awscrt.auth
+import awscrt.http
 import botocore.session
 import pytest
 from s3transfer import crt
 
-from support import data
+from support import data, urls
 from support.server import ACCESS_KEY, SECRET_KEY
 
 
@@ -65,3 +68,20 @@ def test_200_megabytes_in_parts_up_and_down(
     head = s3.head_object(Bucket=bucket, Key="large", ChecksumMode="ENABLED")
     assert head["ChecksumCRC64NVME"]
     assert_large("large", tmp_path / "got", parts=24)
+
+
+def test_presigned_url_of_its_own_signer_reads_without_credentials(server, bucket, s3):
+    s3.put_object(Bucket=bucket, Key="share me+é", Body=b"shared")
+    request = awscrt.http.HttpRequest(
+        "GET", f"/{bucket}/share%20me%2B%C3%A9",
+        awscrt.http.HttpHeaders([("host", server.host)]))
+    config = awscrt.auth.AwsSigningConfig(
+        algorithm=awscrt.auth.AwsSigningAlgorithm.V4,
+        signature_type=awscrt.auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
+        credentials_provider=awscrt.auth.AwsCredentialsProvider.new_static(ACCESS_KEY, SECRET_KEY),
+        region="us-east-1", service="s3", date=datetime.datetime.now(datetime.timezone.utc),
+        use_double_uri_encode=False, should_normalize_uri_path=False,
+        signed_body_value=awscrt.auth.AwsSignedBodyValue.UNSIGNED_PAYLOAD,
+        expiration_in_seconds=600)
+    signed = awscrt.auth.aws_sign_request(request, config).result(60)
+    urls.assert_shares(server.endpoint + signed.path, b"shared", version=4)

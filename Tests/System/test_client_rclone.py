@@ -1,5 +1,7 @@
 """rclone: checks by its own hashes what it copied."""
-from support import data, tools
+import pytest
+
+from support import data, tools, urls
 
 
 def rclone(server, *arguments, **options):
@@ -26,6 +28,14 @@ def test_sync_changes_only_what_differs_and_keeps_times(server, bucket, tmp_path
     rclone(server, "sync", f"T:{bucket}/s", tmp_path / "down")
     assert tools.read_tree(tmp_path / "down") == tools.read_tree(up)
     assert abs((tmp_path / "down/same").stat().st_mtime - (up / "same").stat().st_mtime) < 0.001
+
+
+@pytest.mark.parametrize("expiry", [["--expire", "10m"], []], ids=["minutes", "default"])
+def test_presigned_url_reads_without_credentials(server, bucket, s3, expiry):
+    """Without an end, it asks for the longest there is."""
+    s3.put_object(Bucket=bucket, Key="share me+é", Body=b"shared")
+    url = rclone(server, "link", *expiry, f"T:{bucket}/share me+é")
+    urls.assert_shares(url.decode().strip(), b"shared", version=4)
 
 
 def test_200_megabytes_in_parts_up_and_down(

@@ -1,5 +1,5 @@
 """s5cmd: many small operations at once."""
-from support import data, tools
+from support import tools, urls
 
 
 def test_copy_sync_list_and_remove(server, bucket, tmp_path):
@@ -26,6 +26,13 @@ def test_200_megabytes_in_parts_up_and_down(
 def test_pipes(server, bucket):
     tools.run(server, "s5cmd", "pipe", f"s3://{bucket}/piped", input=b"from a pipe")
     assert tools.run(server, "s5cmd", "cat", f"s3://{bucket}/piped") == b"from a pipe"
+
+
+def test_presigned_url_reads_without_credentials(server, bucket, s3):
+    s3.put_object(Bucket=bucket, Key="share me+é", Body=b"shared")
+    url = tools.run(
+        server, "s5cmd", "presign", "--expire", "10m", f"s3://{bucket}/share me+é")
+    urls.assert_shares(url.decode().strip(), b"shared", version=4)
 
 
 def test_server_side_copy_between_buckets(server, bucket, s3):
