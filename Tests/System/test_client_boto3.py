@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 
 from conftest import boto_client
-from support import data
+from support import data, tools
 from support.server import ROOT
 
 
@@ -482,6 +482,20 @@ def test_transfers_of_streams_by_the_high_level_client(s3, bucket):
     got = io.BytesIO()
     s3.download_fileobj(bucket, "k", got)
     assert got.getvalue() == body
+
+
+def test_a_tree_with_odd_names_there_and_back(s3, bucket, tmp_path):
+    tree = tools.make_tree(tmp_path / "up")
+    for name in tree:
+        s3.upload_file(str(tmp_path / "up" / name), bucket, "tree/" + name)
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix="tree/", PaginationConfig={"PageSize": 7})
+    for page in pages:
+        for found in page["Contents"]:
+            path = tmp_path / "down" / found["Key"].removeprefix("tree/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, found["Key"], str(path))
+    assert tools.read_tree(tmp_path / "down") == tree
 
 
 def test_200_megabytes_in_parts_up_and_down(s3, bucket, tmp_path, large_file, assert_large):

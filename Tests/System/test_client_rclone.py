@@ -1,4 +1,6 @@
 """rclone: checks by its own hashes what it copied."""
+import json
+
 import pytest
 
 from support import data, tools, urls
@@ -8,13 +10,23 @@ def rclone(server, *arguments, **options):
     return tools.run(server, "rclone", *arguments, **options)
 
 
-def test_copy_check_and_list_of_a_tree_with_odd_names(server, bucket, tmp_path):
+def test_copy_check_list_and_sync_of_a_tree_with_odd_names(server, bucket, tmp_path, s3):
     tree = tools.make_tree(tmp_path / "up")
     rclone(server, "copy", tmp_path / "up", f"T:{bucket}/tree")
     rclone(server, "check", "--download", tmp_path / "up", f"T:{bucket}/tree")
     rclone(server, "check", tmp_path / "up", f"T:{bucket}/tree")
-    listed = rclone(server, "lsf", "-R", "--files-only", f"T:{bucket}/tree").decode().splitlines()
-    assert sorted(listed) == sorted(tree)
+    listed = json.loads(rclone(server, "lsjson", "-R", "--files-only", f"T:{bucket}/tree"))
+    # Control characters it shows as pictures of them, and sends as they are.
+    assert sorted(one["Path"] for one in listed) == sorted(
+        name.replace("\n", "\u240a").replace("\t", "\u2409") for name in tree)
+    keys = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert sorted(keys) == sorted("tree/" + name for name in tree)
+    rclone(server, "sync", f"T:{bucket}/tree", tmp_path / "down")
+    assert tools.read_tree(tmp_path / "down") == tree
+    # Nothing is left to do, either way.
+    for pair in ((tmp_path / "up", f"T:{bucket}/tree"), (f"T:{bucket}/tree", tmp_path / "up")):
+        done = rclone(server, "sync", "-v", "--stats-one-line", *pair, check=False)
+        assert b"There was nothing to transfer" in done.stderr, done.stderr
 
 
 def test_sync_changes_only_what_differs_and_keeps_times(server, bucket, tmp_path):

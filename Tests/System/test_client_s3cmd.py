@@ -35,12 +35,16 @@ def test_put_get_list_and_delete(s3cmd, tmp_path):
     s3cmd("rb", "s3://cmd-bucket")
 
 
-def test_sync_there_and_back(s3cmd, bucket, tmp_path):
-    tree = tools.make_tree(tmp_path / "up")
+def test_sync_of_a_tree_with_odd_names_there_and_back(s3cmd, bucket, tmp_path, s3):
+    # It sends a control character as two others (`^J` for a line feed): the name does not come back.
+    tree = tools.make_tree(tmp_path / "up", tools.PRINTABLE_FILES)
     s3cmd("sync", f"{tmp_path}/up/", f"s3://{bucket}/tree/")
+    listed = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert sorted(listed) == sorted("tree/" + name for name in tree)
     (tmp_path / "down").mkdir()
     s3cmd("sync", f"s3://{bucket}/tree/", f"{tmp_path}/down/")
     assert tools.read_tree(tmp_path / "down") == tree
+    assert s3cmd("sync", f"{tmp_path}/up/", f"s3://{bucket}/tree/") == b""
     s3cmd("del", "--recursive", "--force", f"s3://{bucket}/tree/")
     assert s3cmd("ls", "--recursive", f"s3://{bucket}") == b""
 

@@ -13,7 +13,11 @@ ODD_FILES = [
     "plain.txt", "with space.txt", "plus+plus.txt", "per%cent.txt", "%41.txt", "unicode-é-日本-😀.txt",
     "quote'single.txt", 'quote"double.txt', ".hidden", "..two", "amp&er=sand.txt", "hash#tag.txt",
     "question?mark.txt", "semi;colon,comma.txt", "at@dollar$.txt", "paren(1)[2]{3}.txt", "~tilde",
-    "star*star", "l" * 200, "dir with space/inner+file", "dir%20/inner", "é/è/ê", ".dir/.file"]
+    "star*star", "l" * 200, "dir with space/inner+file", "dir%20/inner", "é/è/ê", ".dir/.file",
+    "-dash.txt", "--delete", "-dir/.-x", " leading", "trailing ", "100%", "equals=sign", "<a>&amp;.txt",
+    "back\\slash.txt", "pipe|caret^`tick`", "combining-e\u0301.txt", "tab\tstop", "new\nline"]
+# Those that are one line of text.
+PRINTABLE_FILES = [name for name in ODD_FILES if name.isprintable()]
 
 
 def environment(server, access_key=ACCESS_KEY, secret_key=SECRET_KEY):
