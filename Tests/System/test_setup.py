@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -113,8 +114,36 @@ def test_six_drives_hold_the_chunks(plain, tmp_path, by):
         assert any(p.is_file() for p in drive.glob("chunks/**/*")), drive
     assert not server.files(), "chunks lie in the data directory"
     assert server.stop() == 0
+    # In another order they are the same stores, and so is one that was moved.
+    drives[5].rename(tmp_path / "moved")
+    shuffled = ",".join(map(str, [tmp_path / "moved", *drives[4::-1]]))
+    if by == "option":
+        server.arguments[server.arguments.index("--drives") + 1] = shuffled
+    else:
+        server.variables["DRIVES"] = shuffled
     server.start()
+    assert {s["state"] for s in server.admin("status", "--json")["stores"]} == {"active"}
     assert server.s3("GET", "/set-up/k").body == body
+    assert server.stop() == 0
+
+
+def test_a_drive_that_is_a_copy_of_another_or_empty_is_no_store(plain, tmp_path):
+    drives = [tmp_path / f"drive {index}" for index in range(6)]
+    server = plain(
+        ["--data-dir", str(tmp_path / "data"), "--drives", ",".join(map(str, drives))],
+        {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}).start()
+    body = assert_serves(server)
+    assert server.stop() == 0
+    shutil.copytree(drives[0], tmp_path / "copy")
+    drives[1].rename(tmp_path / "away")
+    drives[1].mkdir()
+    drives[2] = tmp_path / "copy"
+    server.arguments[server.arguments.index("--drives") + 1] = ",".join(map(str, drives))
+    server.start()
+    states = [s["state"] for s in server.admin("status", "--json")["stores"]]
+    assert states.count("active") == 4 and len(states) == 6, states
+    assert server.s3("GET", "/set-up/k").body == body
+    assert list(drives[1].iterdir()) == [], "a store was made anew"
     assert server.stop() == 0
 
 
