@@ -27,10 +27,16 @@ deps:
 deps-test: deps .venv/installed
 	$(call install,$(TEST_PACKAGES))
 
-.venv/installed: Tests/System/requirements.txt
+# Clients are tested at their newest: what was installed more than a week ago is renewed, or kept
+# where the registry cannot be reached.
+STALE := $(shell find .venv/installed -mtime +6 2>/dev/null)
+.PHONY: renewal
+
+.venv/installed: Tests/System/requirements.txt $(if $(STALE),renewal)
 	$(call install,python3-venv)
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	.venv/bin/pip install --quiet --disable-pip-version-check --upgrade -r $< \
+	  || { [ -n "$(STALE)" ] && ! [ $< -nt $@ ] && echo "the test clients are not renewed"; }
 	touch $@
 
 build: deps

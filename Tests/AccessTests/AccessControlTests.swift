@@ -74,6 +74,11 @@ struct AccessControlTests {
       let expected = SigningKey(secretKey: key.secret, scope: scope)
       let text = Array("to sign".utf8)
       #expect(signer.key.signature(of: text) == expected.signature(of: text))
+      let old = try await access.signer(accessKeyID: key.id, scope: nil)
+      #expect(old.identity == identity)
+      #expect(
+        old.key.signature(of: text)
+          == SigningKey(version2: key.secret).signature(of: text))
       let stored = try #require(try await access.accessKeys(user: "ann").first)
       #expect(stored.note == "laptop")
       #expect(stored.sealedSecret.firstRange(of: Array(key.secret.utf8)) == nil)

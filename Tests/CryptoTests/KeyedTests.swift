@@ -39,6 +39,40 @@ struct KeyedTests {
     #expect(Hex.encode(HMAC.sha256(key: key, message: message)) == expected)
   }
 
+  static let hmacSHA1Vectors: [(String, String, String)] = [
+    // RFC 2202 §3, cases 1, 2, 3, 6 and 7.
+    (
+      "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", Hex.encode("Hi There".utf8),
+      "b617318655057264e28bc0b6fb378c8ef146be00"
+    ),
+    (
+      Hex.encode("Jefe".utf8), Hex.encode("what do ya want for nothing?".utf8),
+      "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
+    ),
+    (
+      String(repeating: "aa", count: 20), String(repeating: "dd", count: 50),
+      "125d7342b9ac11cd91a39af48aa17b4f63f175d3"
+    ),
+    (
+      String(repeating: "aa", count: 80),
+      Hex.encode("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
+      "aa4ae5e15272d00e95705637ce8a3b55ed402112"
+    ),
+    (
+      String(repeating: "aa", count: 80),
+      Hex.encode(
+        "Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data".utf8),
+      "e8e99d0f45237d786d6bbaa7965c7808bbff1a91"
+    ),
+  ]
+
+  @Test("HMAC-SHA1 of RFC 2202", arguments: hmacSHA1Vectors)
+  func hmacSHA1(_ key: String, _ message: String, _ expected: String) throws {
+    let key = try #require(Hex.decode(key))
+    let message = try #require(Hex.decode(message))
+    #expect(Hex.encode(HMAC.sha1(key: key, message: message)) == expected)
+  }
+
   @Test("an empty key and an empty message have a code, by both spellings")
   func hmacOfNothing() {
     let expected = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"

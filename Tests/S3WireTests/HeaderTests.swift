@@ -238,6 +238,17 @@ struct ObjectHeaderTests {
     #expect(try ChecksumHeaders(headers).algorithm == nil)
   }
 
+  @Test("content fields of a presigned URL are read only where its signature covers them")
+  func presignedContentFields() throws {
+    let query = try RequestQuery(slice("content-type=%20a/b%20&Content-MD5=x&content-length=3"))
+    #expect(RequestHeaders([:]).adding(presigned: query).fields.isEmpty)
+    let headers = RequestHeaders(["content-md5": "y"])
+      .adding(presigned: query, includingContentFields: true)
+    #expect(headers.text("content-type") == "a/b")
+    #expect(headers.text("content-md5") == "y")
+    #expect(headers.fields.count == 2)
+  }
+
   @Test("response overrides are read")
   func overrides() throws {
     let query = try RequestQuery(

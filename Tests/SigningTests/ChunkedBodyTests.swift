@@ -110,7 +110,7 @@ struct PublishedChunkTests {
   func published(trailer: Bool, split: Int) throws {
     let signed = try #require(try PublishedChunks.request(trailer: trailer).check())
     #expect(signed.payload == (trailer ? .signedChunksAndTrailer : .signedChunks))
-    let key = SigningKey(secretKey: Example.secretKey, scope: signed.scope)
+    let key = try SigningKey(secretKey: Example.secretKey, scope: #require(signed.scope))
     let decoder = ChunkedBodyDecoder(
       mode: signed.payload, signer: signed.chunkSigner(key), decodedLength: 66_560,
       expectedTrailers: trailer ? ["x-amz-checksum-crc32c"] : [])

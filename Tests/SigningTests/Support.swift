@@ -22,6 +22,8 @@ struct TestRequest {
   var path: String
   var query: String
   var fields: [(String, String)]
+  /// The bucket that the host names.
+  var hostBucket: String?
 
   init(_ method: String, _ path: String, query: String = "", _ fields: [(String, String)]) {
     self.method = method
@@ -33,7 +35,7 @@ struct TestRequest {
   var unverified: UnverifiedRequest {
     UnverifiedRequest(
       method: method, rawPath: Array(path.utf8)[...], rawQuery: Array(query.utf8)[...],
-      fields: fields.map { UnverifiedRequest.Field($0.0, $0.1) })
+      fields: fields.map { UnverifiedRequest.Field($0.0, $0.1) }, hostBucket: hostBucket)
   }
 
   mutating func set(_ name: String, _ value: String?) {
@@ -79,7 +81,11 @@ struct TestRequest {
     _ verifier: SignatureVerifier = Example.verifier
   ) throws -> SignedRequest? {
     guard let signed = try verifier.parse(unverified, now: now) else { return nil }
-    try signed.verify(SigningKey(secretKey: key, scope: signed.scope))
+    if let scope = signed.scope {
+      try signed.verify(SigningKey(secretKey: key, scope: scope))
+    } else {
+      try signed.verify(SigningKey(version2: key))
+    }
     return signed
   }
 

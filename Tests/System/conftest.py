@@ -9,6 +9,7 @@ import boto3
 import botocore.config
 import pytest
 
+from support import data, tools
 from support.cluster_processes import QUICK, Cluster
 from support.databases import Postgres
 from support.server import ACCESS_KEY, SECRET_KEY, Server, binary, free_ports
@@ -25,6 +26,21 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/de
 def pytest_configure(config):
     if not pathlib.Path(binary()).exists():
         pytest.exit(f"{binary()} is not there: swift build --product s3storage", 2)
+
+
+def client_versions():
+    shown = (f"{name} {number or 'is missing'}" for name, number in tools.versions().items())
+    return "clients: " + ", ".join(shown)
+
+
+def pytest_report_header():
+    return client_versions()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """A quiet run has no header."""
+    if config.option.verbose < 0:
+        terminalreporter.write_line(client_versions())
 
 
 def boto_client(server, access_key=None, secret_key=None, endpoint=None, **config):
@@ -83,6 +99,32 @@ def bucket(s3):
     name = f"bucket-{os.getpid()}-{next(names)}"
     s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(scope="session")
+def large_file():
+    """200 MB that no client sends in one piece, made once for each worker."""
+    directory = tempfile.mkdtemp(prefix="s3storage-large-")
+    yield data.LargeFile(pathlib.Path(directory) / "large")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def assert_large(s3, bucket, large_file):
+    """Checks what a client sent and fetched of the large file, and lets go of the room it takes.
+
+    The server counts the parts in the ETag.
+    """
+    def check(key, fetched, parts):
+        head = s3.head_object(Bucket=bucket, Key=key)
+        assert head["ContentLength"] == large_file.SIZE
+        tag = head["ETag"].strip('"')
+        assert tag.endswith(f"-{parts}"), tag
+        assert data.file_digest(fetched) == large_file.digest
+        pathlib.Path(fetched).unlink()
+        s3.delete_object(Bucket=bucket, Key=key)
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """The AWS command line, newest version, defaults on."""
 import filecmp
 import json
-import urllib.request
 
 import pytest
 
-from support import data, tools
+from support import data, tools, urls
 
 
 @pytest.fixture
@@ -67,31 +66,23 @@ def test_empty_path_segments_are_names_of_their_own(aws, bucket, s3):
     assert listed == ["a//b", "a/b"]
 
 
-def test_200_megabytes_in_parts_up_and_down(aws, bucket, tmp_path, s3):
-    sent = tmp_path / "sent"
-    with open(sent, "wb") as file:
-        for piece in range(25):
-            file.write(data.content(f"multipart {piece}", 8_000_000))
-    aws("s3", "cp", sent, f"s3://{bucket}/large")
-    head = s3.head_object(Bucket=bucket, Key="large")
-    assert head["ContentLength"] == 200_000_000
-    assert head["ETag"].rstrip('"').endswith("-24")
+def test_200_megabytes_in_parts_up_and_down(aws, bucket, tmp_path, large_file, assert_large):
+    aws("s3", "cp", large_file.path, f"s3://{bucket}/large")
     aws("s3", "cp", f"s3://{bucket}/large", tmp_path / "got")
-    assert filecmp.cmp(sent, tmp_path / "got", shallow=False)
+    assert_large("large", tmp_path / "got", parts=24)
 
 
-def test_presigned_url_reads_without_credentials(server, bucket, tmp_path):
+@pytest.mark.parametrize("version", [2, 4])
+def test_presigned_url_reads_without_credentials(aws, bucket, tmp_path, version):
     """Version 1 of the client presigns with signature version 2 unless it is told otherwise."""
-    (tmp_path / "config").write_text("[default]\ns3 =\n  signature_version = s3v4\n")
-
-    def aws(*arguments, **options):
-        return tools.run(
-            server, "aws", *arguments, AWS_CONFIG_FILE=str(tmp_path / "config"), **options)
-
-    aws("s3", "cp", "-", f"s3://{bucket}/share me", input=b"shared")
-    url = aws("s3", "presign", f"s3://{bucket}/share me", "--expires-in", "60").decode().strip()
-    with urllib.request.urlopen(url) as response:
-        assert response.read() == b"shared"
+    variables = {}
+    if version == 4:
+        (tmp_path / "config").write_text("[default]\ns3 =\n  signature_version = s3v4\n")
+        variables["AWS_CONFIG_FILE"] = str(tmp_path / "config")
+    aws("s3", "cp", "-", f"s3://{bucket}/share me+é", input=b"shared")
+    url = aws(
+        "s3", "presign", f"s3://{bucket}/share me+é", "--expires-in", "60", **variables)
+    urls.assert_shares(url.decode().strip(), b"shared", version)
 
 
 def test_move_and_recursive_remove(aws, bucket, tmp_path):

@@ -1,10 +1,13 @@
 """boto3 on the AWS common runtime: CRC64NVME and its own HTTP and signing."""
+import datetime
+
 import awscrt.auth
+import awscrt.http
 import botocore.session
 import pytest
 from s3transfer import crt
 
-from support import data
+from support import data, urls
 from support.server import ACCESS_KEY, SECRET_KEY
 
 
@@ -46,7 +49,8 @@ def test_multipart_with_full_object_crc64nvme(s3, bucket):
     assert complete["ChecksumType"] == "FULL_OBJECT"
 
 
-def test_transfer_by_the_common_runtime_up_and_down(server, bucket, tmp_path):
+def test_200_megabytes_in_parts_up_and_down(
+        server, bucket, tmp_path, large_file, assert_large, s3):
     """Parallel parts with CRC64NVME up, parallel ranges down: what awscli 2 does with files."""
     session = botocore.session.get_session()
     session.set_credentials(ACCESS_KEY, SECRET_KEY)
@@ -56,11 +60,28 @@ def test_transfer_by_the_common_runtime_up_and_down(server, bucket, tmp_path):
         part_size=8 << 20)
     serializer = crt.BotocoreCRTRequestSerializer(
         session, {"region_name": "us-east-1", "endpoint_url": server.endpoint})
-    sent = data.content("crt", 40_000_000)
-    (tmp_path / "sent").write_bytes(sent)
     with crt.CRTTransferManager(client, serializer) as manager:
         manager.upload(
-            str(tmp_path / "sent"), bucket, "large",
-            {"ChecksumAlgorithm": "CRC64NVME"}).result(60)
-        manager.download(bucket, "large", str(tmp_path / "got")).result(60)
-    assert (tmp_path / "got").read_bytes() == sent
+            str(large_file.path), bucket, "large",
+            {"ChecksumAlgorithm": "CRC64NVME"}).result(120)
+        manager.download(bucket, "large", str(tmp_path / "got")).result(120)
+    head = s3.head_object(Bucket=bucket, Key="large", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC64NVME"]
+    assert_large("large", tmp_path / "got", parts=24)
+
+
+def test_presigned_url_of_its_own_signer_reads_without_credentials(server, bucket, s3):
+    s3.put_object(Bucket=bucket, Key="share me+é", Body=b"shared")
+    request = awscrt.http.HttpRequest(
+        "GET", f"/{bucket}/share%20me%2B%C3%A9",
+        awscrt.http.HttpHeaders([("host", server.host)]))
+    config = awscrt.auth.AwsSigningConfig(
+        algorithm=awscrt.auth.AwsSigningAlgorithm.V4,
+        signature_type=awscrt.auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
+        credentials_provider=awscrt.auth.AwsCredentialsProvider.new_static(ACCESS_KEY, SECRET_KEY),
+        region="us-east-1", service="s3", date=datetime.datetime.now(datetime.timezone.utc),
+        use_double_uri_encode=False, should_normalize_uri_path=False,
+        signed_body_value=awscrt.auth.AwsSignedBodyValue.UNSIGNED_PAYLOAD,
+        expiration_in_seconds=600)
+    signed = awscrt.auth.aws_sign_request(request, config).result(60)
+    urls.assert_shares(server.endpoint + signed.path, b"shared", version=4)

@@ -3,12 +3,10 @@ import errno
 import pathlib
 import shutil
 import subprocess
-import threading
-import time
 
 import pytest
 
-from support import data, http
+from support import data
 from support.mounts import Disks
 from support.server import ROOT
 
@@ -46,48 +44,6 @@ def test_everything_is_there_after_a_stop_and_a_start(private):
     assert private.stop() == 0
     private.start()
     check(private, bodies)
-
-
-def test_a_stop_lets_a_running_upload_end(private):
-    private.s3("PUT", "/bucket")
-    body = data.content("drain", 3_000_000)
-    signed, _ = private.signer.sign("PUT", "/bucket/k", [("Host", private.host)])
-    with http.connect(private.ports["s3"]) as connection:
-        connection.sendall(http.head_bytes(
-            "PUT", "/bucket/k", signed + [("Content-Length", str(len(body)))]) + body[:1_000_000])
-        time.sleep(0.3)
-        ended = []
-        stopper = threading.Thread(target=lambda: ended.append(private.stop()))
-        stopper.start()
-        deadline = time.monotonic() + 10
-        while private.healthy():
-            assert time.monotonic() < deadline, "still healthy while it stops"
-            time.sleep(0.02)
-        connection.sendall(body[1_000_000:])
-        assert http.read_response(connection).status == 200
-    stopper.join()
-    assert ended == [0]
-    private.start()
-    assert private.s3("GET", "/bucket/k").body == body
-
-
-def test_a_stop_lets_a_running_download_end(private):
-    private.s3("PUT", "/bucket")
-    body = data.content("drain", 30_000_000)
-    private.s3("PUT", "/bucket/k", body=body)
-    target = private.presign("GET", "bucket", "k")
-    with http.connect(private.ports["s3"]) as connection:
-        connection.sendall(http.head_bytes("GET", target, [("Host", private.host)]))
-        first = connection.recv(1000)
-        stopper = threading.Thread(target=private.stop)
-        stopper.start()
-        time.sleep(0.3)
-        received = len(first.partition(b"\r\n\r\n")[2])
-        while piece := connection.recv(1 << 20):
-            received += len(piece)
-        assert received == len(body)
-    stopper.join()
-    assert private.process.returncode == 0
 
 
 def test_a_second_server_on_the_same_data_is_refused(private, make_server):

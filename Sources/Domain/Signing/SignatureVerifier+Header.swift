@@ -32,10 +32,13 @@ extension SignatureVerifier {
         .invalidRequest, "Missing required header for this request: x-amz-content-sha256")
     }
     let mode = try payloadMode(hash, request)
-    return try SignedRequest(
-      request, query: query, credential: credential, signedHeaders: signedHeaders, time: text,
-      signature: header.signature, payload: mode, payloadHash: hash, expires: nil,
-      sessionToken: sessionToken(request.first("x-amz-security-token"), presigned: false))
+    let token = try sessionToken(request.first("x-amz-security-token"), presigned: false)
+    let coverage = try SignedVersion4(
+      request, query: query, scope: credential.scope, presigned: false,
+      signedHeaders: signedHeaders, time: text, payloadHash: hash)
+    return SignedRequest(
+      credential: credential, coverage: coverage, signature: header.signature, payload: mode,
+      expires: nil, sessionToken: token)
   }
 
   /// The one value of `x-amz-content-sha256` as a mode.

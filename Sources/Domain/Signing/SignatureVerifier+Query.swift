@@ -42,12 +42,14 @@ extension SignatureVerifier {
       ?? Array(PayloadMode.unsigned.headerValue.utf8)[...]
     let mode = try payloadMode(hash, request)
     let tokenParameter = try optional("X-Amz-Security-Token", "x-amz-security-token", query)
-    let token = tokenParameter ?? request.first("x-amz-security-token")
-    return try SignedRequest(
-      request, query: query, credential: credential, signedHeaders: signedHeaders, time: text,
-      signature: signature, payload: mode, payloadHash: hash,
-      expires: time.advanced(byMilliseconds: Int64(expiry) * 1000),
-      sessionToken: sessionToken(token, presigned: true))
+    let token = try sessionToken(
+      tokenParameter ?? request.first("x-amz-security-token"), presigned: true)
+    let coverage = try SignedVersion4(
+      request, query: query, scope: credential.scope, presigned: true,
+      signedHeaders: signedHeaders, time: text, payloadHash: hash)
+    return SignedRequest(
+      credential: credential, coverage: coverage, signature: signature, payload: mode,
+      expires: time.advanced(byMilliseconds: Int64(expiry) * 1000), sessionToken: token)
   }
 
   private func parameter(
@@ -63,7 +65,7 @@ extension SignatureVerifier {
   }
 
   /// The value of a parameter that must not come twice, in whatever letter case.
-  private func optional(
+  func optional(
     _ name: String, _ lowercase: String, _ query: CanonicalQuery
   ) throws(SigningError) -> ArraySlice<UInt8>? {
     guard query.count(of: lowercase) <= 1 else {
@@ -101,13 +103,17 @@ extension SignatureVerifier {
         details: [.init("X-Amz-Date", time.basicISO8601), .init("ServerTime", now.iso8601)])
     }
     let end = time.advanced(byMilliseconds: Int64(expirySeconds) * 1000)
+    try checkEnd(end, now: now, [.init("X-Amz-Expires", "\(expirySeconds)")])
+  }
+
+  /// Throws `AccessDenied` when a presigned URL has ended.
+  static func checkEnd(
+    _ end: Timestamp, now: Timestamp, _ details: [SigningError.Detail] = []
+  ) throws(SigningError) {
     guard now <= end else {
       throw SigningError(
         .accessDenied, "Request has expired",
-        details: [
-          .init("X-Amz-Expires", "\(expirySeconds)"), .init("Expires", end.iso8601),
-          .init("ServerTime", now.iso8601),
-        ])
+        details: details + [.init("Expires", end.iso8601), .init("ServerTime", now.iso8601)])
     }
   }
 }

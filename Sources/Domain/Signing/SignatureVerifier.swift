@@ -1,7 +1,7 @@
 public import Base
 
 /// Checks AWS Signature Version 4 as the server: of the Authorization header or of a presigned URL,
-/// over the bytes that came over the wire.
+/// over the bytes that came over the wire; and Version 2 of a presigned URL.
 ///
 /// Two steps, so that the secret can be fetched in between: `parse` checks everything that needs no
 /// secret and says whose request it claims to be; `SignedRequest.verify` checks the signature.
@@ -31,8 +31,9 @@ public struct SignatureVerifier: Sendable {
   ) throws(SigningError) -> SignedRequest? {
     let query = try CanonicalQuery(request.rawQuery)
     let hasQuery = Self.queryNames.contains { query.count(of: $0) > 0 }
+    let hasVersion2 = Self.version2Names.contains { query.count(of: $0) > 0 }
     let headerCount = request.count(of: "authorization")
-    if hasQuery && headerCount > 0 {
+    if (hasQuery || hasVersion2) && headerCount > 0 {
       throw SigningError(
         .invalidArgument,
         "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
@@ -40,10 +41,8 @@ public struct SignatureVerifier: Sendable {
         details: [.init("ArgumentName", "Authorization")])
     }
     if hasQuery { return try parseQuery(request, query, now) }
-    guard headerCount > 0 else {
-      if query.count(of: "awsaccesskeyid") > 0 { throw Self.unsupported }
-      return nil
-    }
+    if hasVersion2 { return try parseVersion2(request, query, now) }
+    guard headerCount > 0 else { return nil }
     guard headerCount == 1 else {
       throw .malformed(presigned: false, "There is more than one Authorization header.")
     }
@@ -59,4 +58,7 @@ public struct SignatureVerifier: Sendable {
     "x-amz-algorithm", "x-amz-credential", "x-amz-signature", "x-amz-signedheaders",
     "x-amz-expires", "x-amz-date",
   ]
+
+  /// The same of version 2; without these, `Expires` says nothing.
+  private static let version2Names = ["awsaccesskeyid", "signature"]
 }

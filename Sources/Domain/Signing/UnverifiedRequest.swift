@@ -27,15 +27,19 @@ public struct UnverifiedRequest: Sendable {
   public let rawQuery: ArraySlice<UInt8>
   /// The header fields in order, duplicates as they came.
   public let fields: [Field]
+  /// The bucket that the host names, in virtual-host style: version 2 signs it before the path.
+  public let hostBucket: String?
 
   /// Makes a request.
   public init(
-    method: String, rawPath: ArraySlice<UInt8>, rawQuery: ArraySlice<UInt8>, fields: [Field]
+    method: String, rawPath: ArraySlice<UInt8>, rawQuery: ArraySlice<UInt8>, fields: [Field],
+    hostBucket: String? = nil
   ) {
     self.method = method
     self.rawPath = rawPath
     self.rawQuery = rawQuery
     self.fields = fields
+    self.hostBucket = hostBucket
   }
 
   /// The value of the first field of this lower-case name.

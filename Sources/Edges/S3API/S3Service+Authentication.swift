@@ -9,12 +9,13 @@ import Signing
 extension S3Service {
   /// Who signed a request. Anonymous requests are refused: no operation admits them.
   func authenticate(
-    _ request: HTTPRequest
+    _ request: HTTPRequest, _ target: RequestTarget
   ) async throws -> (Identity, SignedRequest, SigningKey) {
     let head = request.head
     let unverified = UnverifiedRequest(
       method: head.method.description, rawPath: head.path, rawQuery: head.query ?? [],
-      fields: head.fields.map { UnverifiedRequest.Field(name: $0.name, value: $0.value) })
+      fields: head.fields.map { UnverifiedRequest.Field(name: $0.name, value: $0.value) },
+      hostBucket: target.isVirtualHosted ? target.bucket?.text : nil)
     do {
       guard let signed = try verifier.parse(unverified, now: clock.now) else {
         throw S3Error(.accessDenied)

@@ -110,9 +110,12 @@ public final class S3Service: Sendable {
     let isForm = Self.isForm(headers)
     // Who sends a form upload is said in its body: there is nothing to authenticate before.
     if isForm && Self.isFormUpload(head, target, headers) { throw S3Error(.notImplemented) }
-    let (identity, signed, key) = try await authenticate(request)
-    // Clients put `x-amz-…` headers into the query of a presigned URL: they are signed there.
-    if signed.isPresigned { headers = headers.adding(presigned: target.query) }
+    let (identity, signed, key) = try await authenticate(request, target)
+    // Clients put headers into the query of a presigned URL: they are signed there.
+    if signed.isPresigned {
+      headers = headers.adding(
+        presigned: target.query, includingContentFields: signed.version == .version2)
+    }
     let operation = try S3Router.route(
       method: head.method.description, hasBucket: target.bucket != nil, hasKey: target.key != nil,
       query: target.query, isForm: isForm, hasHeader: { headers.contains($0) })

@@ -29,17 +29,21 @@ public final class AccessControl: Sendable {
     self.random = random
   }
 
-  /// Who signed a request, and the key that its signature is checked with.
+  /// Who signed a request, and the key that its signature is checked with: of version 4 for a
+  /// scope, of version 2 without one.
   ///
   /// Throws `AccessError`, or `MetadataError` when the identities cannot be read.
   public func signer(
-    accessKeyID: String, scope: CredentialScope
+    accessKeyID: String, scope: CredentialScope?
   ) async throws -> (identity: Identity, key: SigningKey) {
     let entry = try await credential(accessKeyID)
-    return (
-      Identity(user: entry.user, accessKeyID: entry.key.id),
-      signingKeys.key(secretKey: entry.secret, scope: scope)
-    )
+    let key =
+      if let scope {
+        signingKeys.key(secretKey: entry.secret, scope: scope)
+      } else {
+        SigningKey(version2: entry.secret)
+      }
+    return (Identity(user: entry.user, accessKeyID: entry.key.id), key)
   }
 
   /// Who sent a bearer key, which is `<access key>:<secret key>`.

@@ -20,12 +20,22 @@ public enum HMAC {
   public static func sha256(key: [UInt8], message: UnsafeRawBufferPointer) -> [UInt8] {
     var context = DigestContext(.sha256)
     return unsafe key.withUnsafeBytes { key in
-      unsafe sha256(&context, key: key, message: message)
+      unsafe code(&context, key: key, message: message)
     }
   }
 
-  /// The same with a fresh or reset context, which must be reset before its next use.
-  private static func sha256(
+  /// HMAC-SHA1 of one message: 20 bytes. For the old signatures that need it and for nothing else.
+  public static func sha1(key: [UInt8], message: [UInt8]) -> [UInt8] {
+    var context = DigestContext(.sha1)
+    return unsafe key.withUnsafeBytes { key in
+      unsafe message.withUnsafeBytes { unsafe code(&context, key: key, message: $0) }
+    }
+  }
+
+  /// The code of a digest with blocks of 64 bytes, as SHA-1 and SHA-256 have.
+  ///
+  /// The context is fresh or reset, and must be reset before its next use.
+  private static func code(
     _ context: inout DigestContext, key: UnsafeRawBufferPointer, message: UnsafeRawBufferPointer
   ) -> [UInt8] {
     var block: [64 of UInt8] = .init(repeating: 0)

