@@ -63,6 +63,11 @@ public struct SignedRequest: Sendable {
     }
   }
 
+  /// Whether the signature covers query parameters of a name: version 2 leaves many out.
+  public func covers(parameter name: ArraySlice<UInt8>) -> Bool {
+    version == .version4 || SignedVersion2.isSigned(name)
+  }
+
   /// Checks the signature; throws `SignatureDoesNotMatch` with what was to be signed, so that the
   /// maker of a client can compare.
   public func verify(_ key: SigningKey) throws(SigningError) {

@@ -72,7 +72,7 @@ struct SignedVersion2: Sendable {
     var found: [(name: ArraySlice<UInt8>, value: ArraySlice<UInt8>, index: Int)] = []
     for (index, parameter) in query.parameters.enumerated() {
       let name = query.bytes[parameter.name]
-      guard signedNames.contains(where: { name.elementsEqual($0) }) else { continue }
+      guard isSigned(name) else { continue }
       guard let value = CanonicalEncoding.decode(query.bytes[parameter.value]) else {
         throw SigningError(.invalidURI, "Couldn't parse the specified URI.")
       }
@@ -91,6 +91,11 @@ struct SignedVersion2: Sendable {
       output.append(contentsOf: parameter.value)
     }
     return output
+  }
+
+  /// Whether parameters of a name are signed.
+  static func isSigned(_ name: ArraySlice<UInt8>) -> Bool {
+    signedNames.contains { name.elementsEqual($0) }
   }
 
   /// The parameters that version 2 signs.

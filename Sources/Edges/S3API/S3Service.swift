@@ -111,6 +111,11 @@ public final class S3Service: Sendable {
     // Who sends a form upload is said in its body: there is nothing to authenticate before.
     if isForm && Self.isFormUpload(head, target, headers) { throw S3Error(.notImplemented) }
     let (identity, signed, key) = try await authenticate(request, target)
+    // Whoever holds a URL must not make another operation of it.
+    guard S3Router.selectors(in: target.query).allSatisfy({ signed.covers(parameter: $0) }) else {
+      throw S3Error(
+        .accessDenied, "Signature version 2 does not cover all that this request asks for.")
+    }
     // Clients put headers into the query of a presigned URL: they are signed there.
     if signed.isPresigned {
       headers = headers.adding(

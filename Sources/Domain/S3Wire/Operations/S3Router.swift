@@ -40,6 +40,13 @@ public enum S3Router {
     throw methodNotAllowed(method.rawValue, resource)
   }
 
+  /// The names of a query's parameters that may select an operation, or say what of it.
+  public static func selectors(in query: RequestQuery) -> [ArraySlice<UInt8>] {
+    query.parameters.map(\.name).filter { name in
+      subresources.contains { name.elementsEqual($0) }
+    }
+  }
+
   private static func methodNotAllowed(_ method: String, _ resource: [UInt8]?) -> S3Error {
     var details = [S3Error.Detail("Method", String(method.prefix(32)))]
     if let resource {
