@@ -118,8 +118,9 @@ def leave_work(server, writer):
     assert server.files("stores/*/chunks/**/*")
 
 
-def kill_at(server, step, occurrence):
-    """One server killed at one step, and everything checked after it."""
+def kill_at(server, step, occurrence, restart=None):
+    """One server killed at one step, and everything checked after it; `restart` gives the one that
+    goes on, by default the same."""
     server.start()
     assert server.s3("PUT", "/bucket").status == 200
     storm = Storm(server, "bucket", step, writers=1)
@@ -145,8 +146,10 @@ def kill_at(server, step, occurrence):
     except subprocess.TimeoutExpired:
         raise AssertionError(f"{step} was never reached: {writer.refusals}") from None
     assert server.process.returncode == -9, server.log()[-2000:]
-    server.start()
-    check_after_crash(server, storm)
+    after = restart() if restart else server
+    after.start()
+    storm.move_to(after)
+    check_after_crash(after, storm)
 
 
 @pytest.fixture(scope="module")

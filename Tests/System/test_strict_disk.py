@@ -3,16 +3,19 @@
 File systems keep more than they promise: on ext4 the sync of one file brings along what others have
 not synced. Here a sync that is left out loses what hangs on it, so that each can be shown to matter.
 """
+import concurrent.futures
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
 from support import data
-from support.server import binary
+from support.server import Server, binary
 from support.strict_disk import StrictDisk
+from test_crash import CASES, QUICK, kill_at
 from test_durability import faults  # noqa: F401, a fixture
 
 # Inline, volume record, chunk files.
@@ -176,6 +179,47 @@ def rebuild(world):
     world.check(world.disk.cut())
 
 
+def await_that(condition, timeout=60):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.1)
+
+
+def clean_up(world):
+    """What was deleted, and confirmed as deleted, does not come back."""
+    world.server.environment |= QUICK
+    world.start()
+    world.fill()
+    world.mutate()
+    for key in world.bodies:
+        assert world.server.s3("DELETE", f"/bucket/{key}").status == 204
+    await_that(lambda: world.server.admin("status", "--json")["counts"]["tombstones"] == 0)
+    left = world.cut()
+    back = [path for path in (left / "data/stores").glob("*/chunks/*/*") if path.is_file()]
+    after = world.check(left, {})
+    # Each store has the wrapped keys, and nothing else: even of what came back, since the writer of
+    # before is fenced and nothing names its chunks.
+    await_that(lambda: (after.files(), after.admin("status", "--json")["chunks"]) == (set(), 6))
+    if back:
+        raise Lost(f"deleted chunks were back: {back}")
+
+
+def compaction(world):
+    """Records that lived in a sparse volume are found where they were put."""
+    world.start()
+    world.fill()
+    # After a kill another volume is begun, and the one of before is sparse.
+    world.server.kill()
+    volumes = {path.name for path in (world.disk.root / "data/stores/0/volumes").glob("0*")}
+    world.mutate()
+    world.server.start()
+    await_that(lambda: not any(
+        (world.disk.root / f"data/stores/{index}/volumes/{name}").exists()
+        for index in range(6) for name in volumes))
+    world.check(world.cut())
+
+
 def test_nothing_outlives_a_cut_that_was_not_synced(world):
     """The disk itself: without any sync there is nothing."""
     made = world("a:/")
@@ -188,7 +232,7 @@ SCENARIOS = {
     "first start": first_start, "clean stop": clean_stop, "rotation": rotation,
     **{f"rotation cut after {s}": rotation_at(s)
        for s in ("key-written", "committed", "published", "renamed")},
-    "restore": restore, "backup": backup, "rebuild": rebuild}
+    "clean-up": clean_up, "compaction": compaction, "restore": restore, "backup": backup, "rebuild": rebuild}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -216,6 +260,10 @@ MUTANTS = [
     ("rotation cut after committed", "the next master key", "f:/keys/master.key.next"),
     ("rotation cut after committed", "the name of the next master key", "d:/keys$"),
     ("rotation", "the removal of the name of the old key", "d:/keys$"),
+    ("clean-up", "the removal of chunk files", "d:/chunks"),
+    # Their names are in the directory that the volume of before is removed from: without its sync
+    # both changes are lost, and nothing is.
+    ("compaction", "the records in their new volume", "f:/volumes/"),
     ("restore", "the restored database", "f:/metadata.restoring/"),
     ("restore", "the names of the restored database", "d:/metadata.restoring$"),
     ("restore", "the name of the restored metadata", "d:/data$"),
@@ -234,6 +282,11 @@ def test_a_sync_that_is_left_out_loses_something(world, mutant):
         SCENARIOS[scenario](world(drop))
 
 
+def test_volume_records_whose_removal_was_not_synced_are_swept(world):
+    """That sync is for those who outlive the store's process, the gateways of a cluster."""
+    clean_up(world("f:/volumes/"))
+
+
 # A process that ends between a change and its sync leaves it to the next one.
 @pytest.mark.parametrize("step", [
     *(f"directory.made:{n}" for n in (1, 2, 3, 4)), "file.renamed:1", "store.named:1",
@@ -243,3 +296,41 @@ def test_a_start_makes_durable_what_a_killed_one_left_without_its_sync(world, st
     made.server.spawn(S3STORAGE_CRASH_AT=step)
     assert made.server.process.wait(60) == -9
     first_start(made)
+
+
+@pytest.fixture(scope="module")
+def step_outcomes(tmp_path_factory, faults):  # noqa: F811
+    """Each step of the server's work with a power cut at it, several side by side."""
+    directory = tmp_path_factory.mktemp("steps")
+
+    def run(case):
+        step, occurrence = case
+        disk = StrictDisk(directory / f"{step}-{occurrence}", faults)
+        server = Server(disk.root / "data", environment=QUICK | disk.environment())
+        after = []
+
+        def restart():
+            after.append(Server(disk.cut() / "data", environment=QUICK))
+            return after[0]
+
+        try:
+            kill_at(server, step, occurrence, restart)
+        except AssertionError as error:
+            return error
+        finally:
+            for one in [server, *after]:
+                one.discard()
+            shutil.rmtree(disk.root.parent)
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return dict(zip(CUT_CASES, pool.map(run, CUT_CASES)))
+
+
+CUT_CASES = [case for case in CASES if case[1] == 1]
+
+
+@pytest.mark.parametrize("case", CUT_CASES, ids=lambda case: case[0])
+def test_a_power_cut_at_each_step_loses_nothing_and_leaves_nothing(step_outcomes, case):
+    if step_outcomes[case] is not None:
+        raise step_outcomes[case]

@@ -175,6 +175,12 @@ class Storm:
             thread.join(60)
             assert not thread.is_alive()
 
+    def move_to(self, server):
+        """From now on all writers speak to `server`, which holds what they wrote."""
+        self.server = server
+        for writer in self.writers:
+            writer.server = server
+
     @property
     def acknowledged(self):
         return sum(w.acknowledged for w in self.writers)
