@@ -8,6 +8,10 @@ SHELL := /bin/bash
 SWIFT ?= swift
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# With COVERAGE=1 what the tests are built from counts the lines that it runs: `make test` prints the
+# line coverage of the Swift tests and fails below the goal of scripts/coverage.py.
+MEASURED := $(if $(COVERAGE),--enable-code-coverage)
+
 BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev libgrpc-dev libpq-dev libhiredis-dev
 TEST_PACKAGES := curl s3cmd python3-venv e2fsprogs util-linux postgresql redis-server
 CLUSTER_PACKAGES := postgresql redis-server util-linux python3
@@ -57,21 +61,22 @@ cluster-stop:
 test: test-swift test-system
 
 test-swift: deps-test
-	$(SWIFT) build --build-tests
+	$(SWIFT) build --build-tests $(MEASURED)
 	@mkdir -p .build
-	$(SWIFT) test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log \
+	$(SWIFT) test --skip-build --disable-xctest $(MEASURED) 2>&1 | tee .build/test-swift.log \
 	  || { echo "what failed:"; grep -aE "✘|SIM_SEED|seed" .build/test-swift.log | tail -n 60; exit 1; }
+	$(if $(COVERAGE),python3 scripts/coverage.py)
 
 test-system: deps-test
-	$(SWIFT) build --product s3storage
-	.venv/bin/python -m pytest Tests/System -q
+	$(SWIFT) build --product s3storage $(MEASURED)
+	LLVM_PROFILE_FILE=/dev/null .venv/bin/python -m pytest Tests/System -q
 
 check: deps
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 	$(SWIFT) package dump-package > .build/package.json
 	python3 scripts/tidy.py --self-test
 	python3 scripts/tidy.py
-	$(SWIFT) build --build-tests
+	$(SWIFT) build --build-tests $(MEASURED)
 
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests

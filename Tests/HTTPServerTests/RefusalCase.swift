@@ -4,11 +4,14 @@ import Testing
 struct RefusalCase: Sendable, CustomTestStringConvertible {
   let name: String
   let request: String
+  /// The status of the one answer; the connection ends behind it.
+  let status: Int
   var testDescription: String { name }
 
-  init(_ name: String, _ request: String) {
+  init(_ name: String, _ request: String, _ status: Int = 400) {
     self.name = name
     self.request = request
+    self.status = status
   }
 
   static let all = framing + heads + chunks
@@ -61,19 +64,19 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
     RefusalCase(
       "TE xchunked",
       "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n"
-        + "\r\n0\r\n\r\n"),
+        + "\r\n0\r\n\r\n", 501),
     RefusalCase(
       "TE chunked, identity",
       "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n"
-        + "\r\n0\r\n\r\n"),
+        + "\r\n0\r\n\r\n", 501),
     RefusalCase(
       "TE identity",
       "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n"
-        + "\r\nGET /small HTTP/1.1\r\nHost: x\r\n\r\n"),
+        + "\r\nGET /small HTTP/1.1\r\nHost: x\r\n\r\n", 501),
     RefusalCase(
       "TE gzip, chunked",
       "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n"
-        + "\r\n0\r\n\r\n"),
+        + "\r\n0\r\n\r\n", 501),
     RefusalCase(
       "TE twice",
       "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
@@ -118,7 +121,7 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
     RefusalCase(
       "obs-fold TE",
       "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n"
-        + " chunked\r\n\r\n0\r\n\r\n"),
+        + " chunked\r\n\r\n0\r\n\r\n", 501),
     RefusalCase(
       "NUL in value",
       "GET /echo HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n"),
@@ -147,7 +150,7 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
         + "\r\n"),
     RefusalCase(
       "HTTP/2.0 version",
-      "GET /small HTTP/2.0\r\nHost: x\r\n\r\n"),
+      "GET /small HTTP/2.0\r\nHost: x\r\n\r\n", 505),
     RefusalCase(
       "HTTP/1.10",
       "GET /small HTTP/1.10\r\nHost: x\r\n\r\n"),

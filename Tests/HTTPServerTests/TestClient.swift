@@ -69,6 +69,28 @@ final class TestClient {
     return true
   }
 
+  /// Sends `bytes` again and again until the server takes no more for so long, or `limit` bytes;
+  /// returns how many it took.
+  func sendUntilFull(_ bytes: [UInt8], limit: Int, within milliseconds: Int32) -> Int {
+    var total = 0
+    var poller = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    while total < limit {
+      let count = bytes.withUnsafeBytes {
+        Glibc.send(
+          descriptor, $0.baseAddress, bytes.count,
+          Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+      }
+      if count > 0 {
+        total += count
+      } else if errno == EAGAIN {
+        guard poll(&poller, 1, milliseconds) > 0 else { return total }
+      } else if errno != EINTR {
+        return total
+      }
+    }
+    return total
+  }
+
   @discardableResult
   func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 

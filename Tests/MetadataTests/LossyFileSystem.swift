@@ -12,11 +12,28 @@ final class LossyFileSystem: Sendable {
     var pending: [(offset: Int, bytes: [UInt8])] = []
   }
 
+  /// A sync that SQLite asks for, by what it makes durable.
+  enum Sync: CaseIterable, Sendable {
+    /// The write-ahead log: each commit.
+    case log
+    /// The database itself: before the log is written anew, and when it is opened first.
+    case database
+    /// The rollback journal of the switch to a log.
+    case journal
+    /// The name of a new log or journal, and the removals before it.
+    case directory
+    /// The removal of a log or journal.
+    case removal
+  }
+
   struct State {
+    /// Syncs that are left out: they report success and do nothing.
+    var dropped: Set<Sync> = []
+    /// Files whose name is not durable yet.
+    var unnamed: Set<String> = []
     var files: [String: File] = [:]
     /// Names whose removal is not durable yet.
     var removed: Set<String> = []
-    var hasSyncedLog = false
     var syncs = 0
     var failsSyncs = false
     var whenChanged: (@Sendable (LossyFileSystem.Image) -> Void)?
@@ -104,11 +121,15 @@ final class LossyFileSystem: Sendable {
     state.withLock { state in
       state.syncs += 1
       guard !state.failsSyncs else { return false }
-      if path.hasSuffix("-wal") && !state.hasSyncedLog {
+      let kind: Sync =
+        path.hasSuffix("-wal") ? .log : path.hasSuffix("-journal") ? .journal : .database
+      guard !state.dropped.contains(kind) else { return true }
+      if kind != .database && state.unnamed.contains(path) {
         // The first sync of a new log is one of its directory too (SQLite's `unixSync`).
-        state.hasSyncedLog = true
-        for name in state.removed { state.files[name] = nil }
+        guard !state.dropped.contains(.directory) else { return true }
+        for name in state.removed where name != path { state.files[name] = nil }
         state.removed = []
+        state.unnamed = []
       }
       let live = state.files[path]?.live ?? []
       state.files[path]?.durable = live
@@ -120,7 +141,7 @@ final class LossyFileSystem: Sendable {
   fileprivate func deleted(_ path: String, isDurable: Bool) {
     state.withLock { state in
       // A name whose removal is not synced comes back with what was durable under it.
-      if isDurable {
+      if isDurable && !state.dropped.contains(.removal) {
         state.files[path] = nil
       } else {
         state.files[path]?.live = []
@@ -132,6 +153,7 @@ final class LossyFileSystem: Sendable {
 
   fileprivate func opened(_ path: String, _ content: [UInt8]) {
     state.withLock { state in
+      if content.isEmpty { state.unnamed.insert(path) }
       if state.files[path] == nil { state.files[path] = File(live: content, durable: content) }
     }
   }

@@ -1,5 +1,6 @@
 """The admin command line against running servers."""
 import datetime
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -32,7 +33,7 @@ def await_repairs(server, timeout=40):
     """Scrubs until nothing is left to repair."""
     deadline = time.monotonic() + timeout
     while True:
-        report = server.admin("scrub", "--json")
+        report = json.loads(server.admin("scrub", "--json", check=False).stdout)
         counts = server.admin("status", "--json")["counts"]
         if report["clean"] and counts["repairs"] == 0:
             return report
@@ -164,9 +165,25 @@ def test_scrub_finds_and_repairs_what_was_deleted_cut_and_changed(private):
         raw = bytearray(path.read_bytes())
         raw[len(raw) // 2] ^= 1
         path.write_bytes(raw)
+    damaged = sum(len(by_store[s]) for s in stores[:2])
+    assert damaged == 4
+    # A volume record of a third store: of the object of 60,000 bytes, whose chunk is the last one.
+    volume = max((private.data_dir / "stores/5/volumes").glob("0*"))
+    raw = bytearray(volume.read_bytes())
+    raw[len(raw.rstrip(b"\0")) - 6000] ^= 1
+    volume.write_bytes(raw)
+    report = json.loads(private.admin("scrub", "--json", check=False).stdout)
+    found = {name: report[name] for name in (
+        "extents", "chunks", "missing_chunks", "corrupt_chunks", "unreachable_chunks",
+        "unreadable_extents", "inline_objects", "corrupt_inline_objects")}
+    assert found == {
+        "extents": 3, "chunks": 18, "missing_chunks": 2, "corrupt_chunks": 3,
+        "unreachable_chunks": 0, "unreadable_extents": 0, "inline_objects": 1,
+        "corrupt_inline_objects": 0}
+    # What the background repairs at this very moment is left to it.
+    assert report["repaired_chunks"] + report["unrepaired_chunks"] == 5
+    assert report["clean"] == (report["unrepaired_chunks"] == 0)
     check(private, bodies)
-    report = private.admin("scrub", "--json")
-    assert not report["clean"] or report["repaired_chunks"] >= 4
     await_repairs(private)
     assert len(private.files("stores/*/chunks/**/*")) == 12
     # Two other stores may be lost now.
@@ -174,6 +191,34 @@ def test_scrub_finds_and_repairs_what_was_deleted_cut_and_changed(private):
     for store in stores[2:4]:
         shutil.rmtree(private.data_dir / "stores" / store)
     private.start()
+    check(private, bodies)
+
+
+def test_scrub_reports_an_inline_object_that_does_not_open(private):
+    bodies = fill(private) | fill(private, "other")
+    assert private.stop() == 0
+    database = sqlite3.connect(private.data_dir / "metadata/s3storage.db")
+    rows = database.execute(
+        "SELECT i.version, i.data FROM inline_data i JOIN object_versions v"
+        " ON v.id = i.version WHERE v.key = ?", [b"k500"]).fetchall()
+    assert len(rows) == 1
+    sealed = bytearray(rows[0][1])
+    sealed[len(sealed) // 2] ^= 1
+    with database:
+        database.execute(
+            "UPDATE inline_data SET data = ? WHERE version = ?", [bytes(sealed), rows[0][0]])
+    database.close()
+    private.start()
+    # Nothing made of it is ever sent.
+    answer = private.s3("GET", "/bucket/k500")
+    assert answer.status in (500, 503) and answer.code, answer
+    done = private.admin("scrub", "--json", check=False)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert (report["inline_objects"], report["corrupt_inline_objects"]) == (2, 1)
+    assert not report["clean"] and report["state"] == "finished"
+    assert report["missing_chunks"] + report["corrupt_chunks"] + report["repaired_chunks"] == 0
+    del bodies["k500"]
     check(private, bodies)
 
 

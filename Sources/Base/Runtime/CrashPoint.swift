@@ -32,6 +32,50 @@ public enum CrashPoint: String, CaseIterable, Sendable {
   case repairChunkWritten = "repair.chunk-written"
   /// An extent's stripes are on their way: the first is stored, the last is not.
   case putFirstStripe = "put.first-stripe"
+  /// A copy has read its first piece, nothing of it is committed.
+  case copyFirstPiece = "copy.first-piece"
+  /// A copy is committed, its answer has not left.
+  case copyCommitted = "copy.committed"
+  /// An abort has found its upload, it has not begun to commit.
+  case abortBeforeCommit = "abort.before-commit"
+  /// An abort is committed, its answer has not left.
+  case abortCommitted = "abort.committed"
+  /// Some keys of a DeleteObjects are deleted, the others are not.
+  case deleteObjectsPartly = "delete-objects.partly"
+  /// All keys of a DeleteObjects are deleted, its answer has not left.
+  case deleteObjectsCommitted = "delete-objects.committed"
+  /// Chunks of a fenced epoch are deleted, the epoch does not count as swept.
+  case sweepChunksDeleted = "sweep.chunks-deleted"
+  /// Every store was swept, the epoch does not count as swept.
+  case sweepStoresDone = "sweep.stores-done"
+  /// An epoch counts as swept.
+  case sweepMarked = "sweep.marked"
+  /// The object of an abandoned upload is deleted, its session has not failed yet.
+  case uploadCleanupDeleted = "upload-cleanup.deleted"
+  /// Records of a sparse volume are durable elsewhere, the volume is there.
+  case compactionRewritten = "compaction.rewritten"
+  /// A volume without live records has lost its name, the directory is not durable.
+  case compactionVolumeDeleted = "compaction.volume-deleted"
+  /// A volume without live records is gone.
+  case compactionRetired = "compaction.retired"
+  /// The next master key is durable beside the old one, nothing is wrapped by it.
+  case rotationKeyWritten = "rotation.key-written"
+  /// The keys are wrapped by the next master key, the stores do not know it yet.
+  case rotationCommitted = "rotation.committed"
+  /// The stores know the keys as the next master key wraps them, its file is still the next one.
+  case rotationPublished = "rotation.published"
+  /// The file of the master key is the next one, the directory is not durable.
+  case rotationRenamed = "rotation.renamed"
+  /// A directory is made, its name is not durable.
+  case directoryMade = "directory.made"
+  /// A file has its new content under its name, the name is not durable.
+  case fileRenamed = "file.renamed"
+  /// A store is whole under its name, the name is not durable.
+  case storeNamed = "store.named"
+  /// A first start has its master key, nothing is wrapped by it.
+  case startKeyWritten = "start.key-written"
+  /// A first start has made a store, the others are not there.
+  case startStoreMade = "start.store-made"
   /// Changes are committed in the database, nothing of them is in the change log.
   case logSealed = "log.sealed"
   /// Changes are in the change log, nobody was answered.

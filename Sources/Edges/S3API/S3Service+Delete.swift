@@ -2,6 +2,7 @@ import Base
 import HTTPServer
 import Metadata
 import ObjectEngine
+import Runtime
 import S3Wire
 import Signing
 
@@ -57,7 +58,9 @@ extension S3Service {
       let end = min(start + Self.concurrentDeletes, body.entries.count)
       outcomes += await deleteAll(body.entries[start..<end], in: bucket)
       start = end
+      if start < body.entries.count { CrashPoint.reach(.deleteObjectsPartly) }
     }
+    CrashPoint.reach(.deleteObjectsCommitted)
     return Self.xml(S3Response.deleteObjects(outcomes, isQuiet: body.isQuiet))
   }
 

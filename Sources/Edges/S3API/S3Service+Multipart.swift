@@ -4,6 +4,7 @@ import Checksums
 import HTTPServer
 import Metadata
 import ObjectEngine
+import Runtime
 import S3Wire
 
 extension S3Service {
@@ -90,7 +91,9 @@ extension S3Service {
   func abortMultipartUpload(_ call: S3Call) async throws -> HTTPResponse {
     let (bucket, upload) = try await upload(call)
     try Self.refuseGuards(call)
+    CrashPoint.reach(.abortBeforeCommit)
     try await metadata.abort(upload.id, bucket: bucket.id, key: upload.key)
+    CrashPoint.reach(.abortCommitted)
     return HTTPResponse(status: 204)
   }
 

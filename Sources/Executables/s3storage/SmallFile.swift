@@ -1,4 +1,5 @@
 import Disk
+import Runtime
 
 /// Files that are read and written whole.
 struct SmallFile {
@@ -39,18 +40,29 @@ struct SmallFile {
     }
     try handle.syncData()
     try files.rename(temporary, to: path)
+    CrashPoint.reach(.fileRenamed)
     try files.syncDirectory(directory)
   }
 
-  /// Makes a directory unless it is there, and its entry durable.
-  func makeDirectory(_ path: DiskPath, in parent: DiskPath?) throws {
+  /// The content of a file, durable together with its name: who wrote it may have ended before
+  /// that. Nil when there is none.
+  func readDurable(_ path: DiskPath, in directory: DiskPath) throws -> [UInt8]? {
+    guard let bytes = try read(path) else { return nil }
+    try files.open(path, FileMode(.read)).syncData()
+    try files.syncDirectory(directory)
+    return bytes
+  }
+
+  /// Makes a directory unless it is there, and its entry durable: who made it may have ended
+  /// before that.
+  func makeDirectory(_ path: DiskPath, in parent: DiskPath) throws {
     do throws(DiskError) {
       try files.makeDirectory(path)
+      CrashPoint.reach(.directoryMade)
     } catch {
-      if error.code == .exists { return }
-      throw error
+      guard error.code == .exists else { throw error }
     }
-    if let parent { try files.syncDirectory(parent) }
+    try files.syncDirectory(parent)
   }
 
   /// Makes a directory and those above it.
@@ -59,7 +71,21 @@ struct SmallFile {
     for name in path.text.split(separator: "/") {
       let parent = DiskPath(made.isEmpty ? "/" : made, kind: path.kind)
       made += "/\(name)"
-      try makeDirectory(DiskPath(made, kind: path.kind), in: parent)
+      do throws(DiskError) {
+        try files.makeDirectory(DiskPath(made, kind: path.kind))
+        CrashPoint.reach(.directoryMade)
+      } catch {
+        guard error.code == .exists else { throw error }
+        // What lies above may be somebody else's, who lets nobody look.
+        if made.count < path.text.count { continue }
+        do throws(DiskError) {
+          try files.syncDirectory(parent)
+        } catch {
+          guard error.code == .permission else { throw error }
+        }
+        continue
+      }
+      try files.syncDirectory(parent)
     }
   }
 

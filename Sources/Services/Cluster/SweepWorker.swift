@@ -3,6 +3,7 @@ public import ChunkStore
 import Metadata
 public import ObjectEngine
 import Placement
+import Runtime
 import Synchronization
 public import Telemetry
 
@@ -119,7 +120,9 @@ public final class SweepWorker: BackgroundWorker {
       walk.failed = []
       return .idle(nextAfter: interval)
     }
+    CrashPoint.reach(.sweepStoresDone)
     for epoch in walk.epochs.sorted() { try await engine.metadata.markSwept(epoch: epoch) }
+    CrashPoint.reach(.sweepMarked)
     log.info("epochs swept", [("count", "\(walk.epochs.count)")])
     walk = Walk()
     return .busy
@@ -147,6 +150,7 @@ public final class SweepWorker: BackgroundWorker {
       let unnamed = suspects.filter { !named.contains($0.extent) }
       if !unnamed.isEmpty {
         try await store.deleteLed(unnamed)
+        CrashPoint.reach(.sweepChunksDeleted)
         count.add(unnamed.count)
       }
     }

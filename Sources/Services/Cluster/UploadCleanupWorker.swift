@@ -1,6 +1,7 @@
 import Base
 import Metadata
 public import ObjectEngine
+import Runtime
 import Synchronization
 public import Telemetry
 
@@ -73,6 +74,7 @@ public final class UploadCleanupWorker: BackgroundWorker {
         }
       }
     }
+    CrashPoint.reach(.uploadCleanupDeleted)
     do {
       try await metadata.updateFile(file.id, state: .failed, size: 0, sha256: nil)
     } catch MetadataError.notFound {

@@ -56,6 +56,7 @@ extension ObjectEngine {
             for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.copyPiece) {
               let end = min(start + Self.copyPiece, range.upperBound)
               try await channel.send(buffer.bytes(start..<end))
+              CrashPoint.reach(.copyFirstPiece)
             }
           }
           channel.finish()
@@ -78,9 +79,11 @@ extension ObjectEngine {
   public func copy(_ source: ObjectVersion, to request: PutRequest) async throws -> PutResult {
     var request = request
     request.maximumSize = max(configuration.maximumPutSize, source.size)
-    return try await withContent(of: source, 0..<source.size) { content in
+    let result = try await withContent(of: source, 0..<source.size) { content in
       try await put(request, from: content)
     }
+    CrashPoint.reach(.copyCommitted)
+    return result
   }
 
   /// Replaces what an object carries besides its content, provided it is still `current`.

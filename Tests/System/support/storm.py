@@ -1,4 +1,6 @@
 """Writers that know what they were promised, for tests that end the server in mid-work."""
+import base64
+import hashlib
 import http.client
 import random
 import threading
@@ -31,6 +33,8 @@ class Writer:
         self.source = random.Random(f"{seed} {name}")
         self.sizes, self.kinds = sizes, kinds
         self.settled, self.open, self.uploads = {}, {}, {}
+        # Uploads that an abort may have ended.
+        self.ending = set()
         self.acknowledged = 0
         self.refusals = []
 
@@ -72,9 +76,12 @@ class Writer:
     def delete(self, key):
         self.promise(key, None, lambda: self.call("DELETE", self.path(key)))
 
-    def copy(self, key):
-        source = self.source.choice([k for k, v in self.settled.items() if v] or [None])
-        if source is None or source == key:
+    def copy(self, key, source=None):
+        """A copy of `source`, by default of any other object."""
+        others = [k for k, v in self.settled.items() if v and k != key]
+        if source is None:
+            source = self.source.choice(others or [None])
+        if source is None:
             return self.put(key)
         header = [("x-amz-copy-source", self.path(source))]
         return self.promise(
@@ -118,8 +125,27 @@ class Writer:
 
     def abort(self, key):
         upload = self.begin(key, [self.source.choice(self.sizes) + 1])
-        del self.uploads[upload]
+        self.ending.add(upload)
         self.call("DELETE", self.path(key) + f"?uploadId={upload}")
+        del self.uploads[upload]
+
+    def delete_many(self, keys):
+        """One DeleteObjects; without an answer each key may be gone or not."""
+        root = xml.etree.ElementTree.Element("Delete")
+        for key in keys:
+            entry = xml.etree.ElementTree.SubElement(root, "Object")
+            xml.etree.ElementTree.SubElement(entry, "Key").text = f"{self.name}/{key}"
+        self.open.update(dict.fromkeys(keys))
+        document = xml.etree.ElementTree.tostring(root)
+        digest = base64.b64encode(hashlib.md5(document).digest()).decode()
+        answer = self.call(
+            "POST", f"/{self.bucket}?delete", document, [("Content-MD5", digest)])
+        deleted = {e.findtext("Key") for e in answer.xml.iter("Deleted")}
+        assert deleted == {f"{self.name}/{key}" for key in keys}, answer
+        for key in keys:
+            del self.open[key]
+            self.settled[key] = None
+        self.acknowledged += 1
 
     def run(self, steps):
         """Steps until the server ends."""
@@ -149,6 +175,12 @@ class Storm:
             thread.join(60)
             assert not thread.is_alive()
 
+    def move_to(self, server):
+        """From now on all writers speak to `server`, which holds what they wrote."""
+        self.server = server
+        for writer in self.writers:
+            writer.server = server
+
     @property
     def acknowledged(self):
         return sum(w.acknowledged for w in self.writers)
@@ -175,7 +207,8 @@ class Storm:
             writer.open.clear()
             for upload, (key, parts) in list(writer.uploads.items()):
                 answer = server.s3("GET", writer.path(key) + f"?uploadId={upload}")
-                if answer.status == 404 and self.may_be_complete(writer, key, parts):
+                is_ended = upload in writer.ending or self.may_be_complete(writer, key, parts)
+                if answer.status == 404 and is_ended:
                     del writer.uploads[upload]
                     continue
                 tags = {e.text for e in answer.xml.iter("ETag")}

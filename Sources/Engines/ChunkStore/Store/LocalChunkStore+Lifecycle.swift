@@ -62,6 +62,21 @@ extension LocalChunkStore {
     try handle.syncData()
     try fileSystem.syncDirectory(layout.root)
     try fileSystem.rename(layout.newDescription, to: layout.description)
+    CrashPoint.reach(.storeNamed)
+    try settle(layout, fileSystem)
+  }
+
+  /// Makes the name of a store that `create` made durable, which an interrupted `create` may not
+  /// have done.
+  public static func settle(
+    directory: String, fileSystem: any FileSystem
+  ) throws(DiskError) {
+    try settle(StoreLayout(directory), fileSystem)
+  }
+
+  private static func settle(
+    _ layout: StoreLayout, _ fileSystem: any FileSystem
+  ) throws(DiskError) {
     try fileSystem.syncDirectory(layout.root)
     let parent = layout.root.text.split(separator: "/").dropLast().joined(separator: "/")
     let isAbsolute = layout.root.text.hasPrefix("/")

@@ -50,7 +50,10 @@ extension VolumeLog {
         } catch {
           throw guardian.failure(error)
         }
-        if !part.records.isEmpty { _ = try await submit(.rewrite(part.records)) }
+        if !part.records.isEmpty {
+          _ = try await submit(.rewrite(part.records))
+          CrashPoint.reach(.compactionRewritten)
+        }
         if part.isLast {
           do throws(DiskError) {
             try retire(cursor.volume)
@@ -172,7 +175,9 @@ extension VolumeLog {
       // Gone already: it had nothing that lives.
       guard error.code == .notFound else { throw error }
     }
+    CrashPoint.reach(.compactionVolumeDeleted)
     try fileSystem.syncDirectory(layout.volumes)
+    CrashPoint.reach(.compactionRetired)
     // Only now may the delete records that name it be dropped.
     state.withLock { _ = $0.volumes.removeValue(forKey: number) }
     handles.forget(number)

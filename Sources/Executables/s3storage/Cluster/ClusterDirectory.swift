@@ -26,13 +26,7 @@ struct ClusterDirectory: Sendable {
 
   /// Makes the directory, and those above it, unless they are there.
   func make() throws {
-    var made = root.text.hasPrefix("/") ? "" : "."
-    let small = SmallFile(files: files)
-    for name in root.text.split(separator: "/") {
-      let parent = DiskPath(made.isEmpty ? "/" : made, kind: root.kind)
-      made += "/\(name)"
-      try small.makeDirectory(DiskPath(made, kind: root.kind), in: parent)
-    }
+    try SmallFile(files: files).makeDirectories(root)
   }
 
   func read(_ path: DiskPath) throws -> String? {

@@ -35,7 +35,10 @@ struct BackgroundReporting: WorkerReporting, Scrubbing {
     progress.corruptChunks = report.corrupt
     progress.unreachableChunks = report.unreachable
     progress.repairedChunks = report.repaired
+    progress.unrepairedChunks = report.unrepaired
     progress.unreadableExtents = report.unreadableExtents
+    progress.inlineObjects = report.inlineObjects
+    progress.corruptInlineObjects = report.corruptInlineObjects
     return progress
   }
 }

@@ -62,13 +62,14 @@ struct Keys: Sendable {
     let small = SmallFile(files: file.files)
     let master: MasterKey
     var isNew = false
-    if let text = try small.read(file.path) {
+    if let text = try small.readDurable(file.path, in: file.directory) {
       master = try MasterKey(text: String(decoding: text, as: UTF8.self))
     } else {
       master = MasterKey(random: random.bytes)
       try small.write(Array(master.text.utf8), to: file.path, in: file.directory)
       isNew = true
     }
+    CrashPoint.reach(.startKeyWritten)
     let ring = KeyRing(cluster: cluster, random: random.bytes)
     try await metadata.replaceEncryptionKeys(
       ring.wrapped(under: master, random: random.bytes).map {

@@ -17,6 +17,8 @@ final class MasterKeyKeeper: MasterKeyManaging {
     var isRotating = false
     /// Whether a rotation ended without showing which key is in force.
     var isUncertain = false
+    /// Whether the only file with the key in force is the one beside.
+    var isFileBehind = false
   }
 
   private let file: MasterKeyFile
@@ -56,11 +58,14 @@ final class MasterKeyKeeper: MasterKeyManaging {
     }
     guard isFree else { throw MasterKeyError.rotationUnfinished }
     defer { state.withLock { $0.isRotating = false } }
+    // Another next key would be written over the one that all data hangs on.
+    if state.withLock({ $0.isFileBehind }) { try await finish() }
     let master = MasterKey(random: random.bytes)
     try await pool.run { [file] in
       try SmallFile(files: file.files).write(
         Array(master.text.utf8), to: file.next, in: file.directory)
     }
+    CrashPoint.reach(.rotationKeyWritten)
     do {
       try await commit(master)
     } catch MetadataError.unknownOutcome {
@@ -71,12 +76,31 @@ final class MasterKeyKeeper: MasterKeyManaging {
       try? await pool.run { [file] in try file.files.delete(file.next) }
       throw error
     }
-    state.withLock { $0.master = master }
+    CrashPoint.reach(.rotationCommitted)
+    state.withLock { state in
+      state.master = master
+      state.isFileBehind = true
+    }
+    try await finish()
+  }
+
+  /// Replaces the file by the one beside it, which the stored keys are wrapped by.
+  private func finish() async throws {
     try await publish()
+    CrashPoint.reach(.rotationPublished)
+    let text = state.withLock { Array($0.master.text.utf8) }
     try await pool.run { [file] in
-      try file.files.rename(file.next, to: file.path)
+      do throws(DiskError) {
+        try file.files.rename(file.next, to: file.path)
+      } catch {
+        // It may have been renamed before, when the directory could not be synced.
+        let found = try SmallFile(files: file.files).read(file.path)
+        guard error.code == .notFound, found == text else { throw error }
+      }
+      CrashPoint.reach(.rotationRenamed)
       try file.files.syncDirectory(file.directory)
     }
+    state.withLock { $0.isFileBehind = false }
   }
 
   private func commit(_ master: MasterKey) async throws {

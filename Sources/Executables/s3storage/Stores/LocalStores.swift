@@ -76,12 +76,15 @@ struct LocalStores: Sendable {
       .appending("store.json", kind: "store description")
     do throws(DiskError) {
       _ = try settings.files.status(description)
+      // Who made it may have ended before its name was durable.
+      try LocalChunkStore.settle(directory: path, fileSystem: settings.files)
       return
     } catch {
       guard error.code == .notFound else { throw .io("\(error)") }
     }
     try LocalChunkStore.create(
       directory: path, fileSystem: settings.files, cluster: settings.cluster, store: id)
+    CrashPoint.reach(.startStoreMade)
   }
 
   /// Runs what the stores do in the background, until `shutDown`.
