@@ -36,6 +36,7 @@ public final class ChunkRPCServer: Sendable {
   let buffers: BufferPool
   let settings: Settings
   let health: HealthSampler
+  let order = CallOrder()
   private let server: Server
   private let gate: CallGate
   private let pool: ThreadPool
@@ -149,10 +150,18 @@ public final class ChunkRPCServer: Sendable {
     var status = RPCStatus(.ok)
     do {
       try gate.admit(call)
+      let stamp = try CallOrder.stamp(of: call)
+      switch method {
+      // It looks at no chunk, and is not to wait.
+      case .healthCheck: order.note(stamp)
+      // Refused or not once its message is there.
+      case .deleteChunks, nil: break
+      default: try await order.pass(stamp)
+      }
       switch method {
       case .putChunk: try await put(call)
       case .getChunk: try await get(call)
-      case .deleteChunks: try await delete(call)
+      case .deleteChunks: try await delete(call, stamp)
       case .statChunk: try await stat(call)
       case .listChunks: try await list(call)
       case .verifyChunk: try await verify(call)

@@ -34,7 +34,12 @@ public final class MembershipWorker: BackgroundWorker {
       failure = error
     }
     do {
-      try await membership.poll(recordsUsage: leadership.lease != nil)
+      if let lease = leadership.lease {
+        // So that every server hears soon who leads.
+        try await lease.lead { try await membership.poll(recordsUsage: true) }
+      } else {
+        try await membership.poll(recordsUsage: false)
+      }
     } catch {
       failure = failure ?? error
     }
