@@ -151,6 +151,19 @@ struct MembershipTests {
     await fixture.close()
   }
 
+  @Test("the fence of a lease is above all of the time before", arguments: DatabaseKind.available)
+  func fenceFloor(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
+    let store = fixture.store
+    let length = Duration.seconds(30)
+    // After a database was lost or put back, epochs are left out.
+    let epoch = try await store.beginWriter(minimum: 70_000, ringVersion: 0, lease: length).epoch
+    let first = try #require(try await store.acquireLease("work", holder: 1, length: length))
+    #expect(first >= Int64(epoch))
+    #expect(try await store.acquireLease("work", holder: 1, length: length) == first + 1)
+    await fixture.close()
+  }
+
   @Test("a lease has one holder, and a new fence each time", arguments: DatabaseKind.available)
   func leases(on kind: DatabaseKind) async throws {
     let fixture = try await Fixture.on(kind)
