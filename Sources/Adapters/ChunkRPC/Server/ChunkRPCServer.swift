@@ -7,8 +7,9 @@ public import Telemetry
 /// Serves chunk stores to gateways, as `proto/storage.proto` says.
 ///
 /// Made, it has its port; `run` serves until `beginShutdown` or the cancellation of its task.
-/// Disk work runs on `pool`; memory for data comes from `buffers`: a call that has none waits before
-/// it reads. Credentials are checked before the first message of a call is read.
+/// Disk work runs on `pool`; memory for data comes from `buffers`, that of reads from `readBuffers`
+/// where they are given: then writes that stand still hold up no read. A call that has none waits
+/// before it reads. Credentials are checked before the first message of a call is read.
 public final class ChunkRPCServer: Sendable {
   /// The bounds of a server.
   public struct Settings: Sendable {
@@ -34,6 +35,7 @@ public final class ChunkRPCServer: Sendable {
 
   let stores: [StoreID: any ChunkStore]
   let buffers: BufferPool
+  let readBuffers: BufferPool
   let settings: Settings
   let health: HealthSampler
   let order = CallOrder()
@@ -49,10 +51,13 @@ public final class ChunkRPCServer: Sendable {
   public init(
     stores: [any ChunkStore], server: ServerID, cluster: ClusterID, version: String,
     address: String, port: Int, security: ChunkRPCSecurity?, pool: ThreadPool,
-    buffers: BufferPool, settings: Settings = Settings(), log: Log = .none
+    buffers: BufferPool, readBuffers: BufferPool? = nil, settings: Settings = Settings(), log: Log = .none
   ) throws(ChunkRPCError) {
     guard let security else { throw .insecure }
-    guard buffers.limit >= 4 * ByteCount.mebibyte else { throw .smallBudget }
+    let readBuffers = readBuffers ?? buffers
+    guard min(buffers.limit, readBuffers.limit) >= 4 * ByteCount.mebibyte else {
+      throw .smallBudget
+    }
     guard Set(stores.map(\.id)).count == stores.count else { throw .duplicateStore }
     var target = "\(address):\(port)"
     let credentials: ServerCredentials
@@ -77,6 +82,7 @@ public final class ChunkRPCServer: Sendable {
     self.stores = Dictionary(uniqueKeysWithValues: stores.map { ($0.id, $0) })
     self.pool = pool
     self.buffers = buffers
+    self.readBuffers = readBuffers
     self.settings = settings
     self.log = log
     gate = CallGate(security: security, server: server)

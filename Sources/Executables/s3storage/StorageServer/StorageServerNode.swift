@@ -40,11 +40,15 @@ struct StorageServerNode: Sendable {
       try directory.write(list)
     }
     let budget = configuration.number("BUFFER_BUDGET")
+    // Slow uploads hold buffers for as long as they last.
+    let reads = budget / 4
+    let writes = budget - reads
     let service = try ChunkRPCServer(
       stores: stores.all, server: member.registration.id, cluster: cluster,
       version: CommandLineTool.version, address: member.bindAddress,
       port: configuration.number("GRPC_PORT"), security: member.security, pool: pool,
-      buffers: BufferPool(limit: budget, cacheLimit: budget), log: log)
+      buffers: BufferPool(limit: writes, cacheLimit: writes),
+      readBuffers: BufferPool(limit: reads, cacheLimit: reads), log: log)
     return StorageServerNode(
       directory: directory, stores: stores, service: service, member: member, log: log)
   }
