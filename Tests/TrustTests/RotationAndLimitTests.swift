@@ -211,6 +211,12 @@ struct RotationAndLimitTests {
   func registrations() async throws {
     let good = TrustFixture.registration(Self.server)
     #expect(try StorageServerRegistration(json: good.json) == good)
+    var replacing = good
+    let gone = StoreID(high: 0x90e, low: 1)
+    replacing.replacedStores = [.init(old: gone, new: good.stores[0].id)]
+    replacing.replacing = ServerID(high: 3, low: 4)
+    #expect(try StorageServerRegistration(json: replacing.json) == replacing)
+    let new = JSONValue.string("\(good.stores[0].id)")
     func changed(_ name: String, _ value: JSONValue) -> JSONValue {
       guard case .object(var members) = good.json else { return .null }
       members.removeAll { $0.name == name }
@@ -228,6 +234,10 @@ struct RotationAndLimitTests {
       changed("stores", [["id": "x", "weight": 1]]), changed("version", 1),
       changed("stores", [["id": .string(String(repeating: "a", count: 32)), "weight": 0]]),
       changed("stores", [["id": .string(String(repeating: "a", count: 32)), "weight": 10_001]]),
+      changed("replacing", "x"), changed("replacing", 1), changed("replaced_stores", []),
+      changed("replaced_stores", [["old": new, "new": new]]),
+      changed("replaced_stores", [["old": .string("\(gone)"), "new": .string("\(gone)")]]),
+      changed("replaced_stores", [["old": "x", "new": new]]),
       .null, [],
     ]
     for json in bad {

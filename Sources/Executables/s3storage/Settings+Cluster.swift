@@ -76,6 +76,9 @@ extension Settings {
       "GATEWAYS", .text, unit: "URLs", standard: "",
       "Admin APIs of gateways to register with, separated by commas."),
     ConfigurationOption(
+      "REPLACES", .text, unit: "server id", standard: "",
+      "The storage server, gone for good, whose place this one takes when it registers first."),
+    ConfigurationOption(
       "ZONE", .text, unit: "name", standard: "",
       "What this storage server would be lost together with: a rack, a building."),
     ConfigurationOption(

@@ -35,6 +35,7 @@ enum Signals {
   ) async {
     let channel = Channel(capacity: 4)
     receiver.withLock { $0 = channel }
+    defer { receiver.withLock { $0 = nil } }
     while let signal = try? await channel.next() {
       switch signal {
       case .reload: reload()

@@ -38,11 +38,20 @@ struct ClusterMember: Sendable {
     }
     let bind = try bindAddress(configuration, hasCertificate: identity != nil)
     let weight = chosen("WEIGHT", configuration).flatMap { Int($0) } ?? joined?.weight
-    let registration = StorageServerRegistration(
+    var registration = StorageServerRegistration(
       id: server, address: try advertised(configuration, joined, bind),
       zone: chosen("ZONE", configuration) ?? joined?.zone ?? "",
       version: CommandLineTool.version,
       stores: stores.map { ($0.id, weight ?? configuration.number("WEIGHT")) })
+    registration.replacedStores = stores.compactMap { store in
+      store.replaces.map { .init(old: $0, new: store.id) }
+    }
+    if !configuration["REPLACES"].isEmpty {
+      guard let old = ServerID(hex: configuration["REPLACES"]) else {
+        throw StartError("REPLACES is the id of a storage server: 32 hexadecimal digits")
+      }
+      registration.replacing = old
+    }
     let gateways =
       chosen("GATEWAYS", configuration)?.split(separator: ",").map(String.init)
       ?? joined?.gateways ?? []
