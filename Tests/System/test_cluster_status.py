@@ -34,11 +34,13 @@ def member(gateway, server):
 
 
 def test_status_and_workers_say_who_does_what_and_how_the_members_are(make_cluster):
-    cluster = make_cluster({"DEAD_SECONDS": "8"}, servers=7).start()
+    cluster = make_cluster({"DEAD_SECONDS": "15"}, servers=7).start()
     assert send(cluster.gateways[0], "PUT", "/bucket").status == 200
     library = Library(
         cluster.gateways, "bucket", "status", count=12, sizes=[300_000, 1_300_000]).store()
     lead, (other,) = leader(cluster)
+    # Of the moment before it led nothing is left to be seen.
+    cluster.until(lambda: all(w["detail"] != AWAY for w in workers(lead).values()), 60)
     for gateway in cluster.gateways:
         found = workers(gateway)
         assert found.keys() == LED | EACH, found.keys() ^ (LED | EACH)
@@ -61,8 +63,9 @@ def test_status_and_workers_say_who_does_what_and_how_the_members_are(make_clust
     hung, drained = cluster.servers[0], cluster.servers[1]
     hung.pause()
     for gateway in cluster.gateways:
-        cluster.until(lambda g=gateway: member(g, hung)["health"] == "inactive", 60)
-        assert member(gateway, hung)["reason"]
+        # Where the machine is slow it may count as lost before this looks.
+        cluster.until(lambda g=gateway: (m := member(g, hung))["health"] == "lost" or (
+            m["health"] == "inactive" and m["reason"]), 60)
         cluster.until(lambda g=gateway: workers(g)["membership"]["detail"]
                       == "6 of 7 storage servers answer", 60)
         assert f"WARNING     server {member(gateway, hung)['id']}" in gateway.admin("status")
@@ -77,7 +80,7 @@ def test_status_and_workers_say_who_does_what_and_how_the_members_are(make_clust
     cluster.await_active(7, 120)
     assert status(other)["members"]["answering"] == 7
     cluster.gateways[0].admin("servers", "drain", member(other, drained)["id"])
-    cluster.until(lambda: member(other, drained)["state"] == "drained", 180)
+    cluster.until(lambda: member(other, drained)["state"] == "drained", 300)
     rebalanced = sum(
         workers(g)["rebalance"]["items_done"] for g in cluster.gateways)
     assert rebalanced > 0
@@ -125,7 +128,7 @@ def test_a_zone_is_lost_and_everything_reads(make_cluster):
         library.bodies.update(written.bodies)
         # Spread over the zones again before the next one goes.
         cluster.until(lambda: status(cluster.gateways[0])["counts"]["repairs"] == 0
-                      and status(cluster.gateways[0])["counts"]["under_spread"] == 0, 180,
+                      and status(cluster.gateways[0])["counts"]["under_spread"] == 0, 400,
                       lambda: f"{status(cluster.gateways[0])['counts']}")
 
 
@@ -150,6 +153,6 @@ def test_weights_change_the_shares_of_what_is_there(make_cluster):
             "50" if server in heavy else "150")
     cluster.until(
         lambda: status(cluster.gateways[1])["members"]["balanced"]
-        and share(light) / max(share(heavy), 0.1) > 1.3, 180,
+        and share(light) / max(share(heavy), 0.1) > 1.3, 400,
         lambda: f"{[s.chunk_count() for s in cluster.servers]}")
     library.read_all()
