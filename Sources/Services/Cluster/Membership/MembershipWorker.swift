@@ -1,3 +1,4 @@
+import ChunkStore
 import Metadata
 import Synchronization
 
@@ -35,8 +36,10 @@ public final class MembershipWorker: BackgroundWorker {
     }
     do {
       if let lease = leadership.lease {
-        // So that every server hears soon who leads.
-        try await lease.lead { try await membership.poll(recordsUsage: true) }
+        // So that every server hears soon who leads. What is recorded is no led work.
+        try await ChunkCallPolicy.$stamping.withValue(LeaseStamping(lease: lease)) {
+          try await membership.poll(recordsUsage: true)
+        }
       } else {
         try await membership.poll(recordsUsage: false)
       }
