@@ -10,6 +10,10 @@ final class FaultyStore: ChunkStore {
   let gate = Gate()
   let aborted = Atomic(0)
   let begun = Atomic(0)
+  /// Deletions that have begun.
+  let deleting = Atomic(0)
+  /// What has ended, in order.
+  let events = Mutex<[String]>([])
 
   init(id: StoreID = Sample.storeID, error: ChunkStoreError?) {
     self.id = id
@@ -24,6 +28,7 @@ final class FaultyStore: ChunkStore {
   func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
     if error != nil { try await pass() }
     begun.wrappingAdd(1, ordering: .relaxed)
+    events.withLock { $0.append("begun") }
     return Writer(store: self)
   }
 
@@ -32,7 +37,11 @@ final class FaultyStore: ChunkStore {
     return Reader(id)
   }
 
-  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) { try await pass() }
+  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {
+    deleting.wrappingAdd(1, ordering: .relaxed)
+    try await pass()
+    events.withLock { $0.append("deleted") }
+  }
 
   func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
     try await pass()

@@ -20,7 +20,7 @@ struct StatusMappingTests {
     "what a server cannot do now says nothing about its chunks",
     arguments: [
       RPCStatus(.resourceExhausted, "memory quota"), RPCStatus(.unknown, "?"),
-      RPCStatus(.aborted, "?"), RPCStatus(.deadlineExceeded, "?"), RPCStatus(.cancelled, "?"),
+      RPCStatus(.deadlineExceeded, "?"), RPCStatus(.cancelled, "?"),
       RPCStatus(.unavailable, "?"),
     ])
   func isAway(status: RPCStatus) {

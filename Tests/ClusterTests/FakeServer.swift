@@ -18,6 +18,8 @@ final class FakeServer: Sendable {
   let isHung = Mutex(false)
   /// Who it says that it is.
   let claim: Mutex<ServerID>
+  /// The stamps of the looks at its health.
+  let stamps = Mutex<[CallStamp?]>([])
 
   init(id: ServerID, cluster: ClusterID, address: String, zone: String, stores: [ServerStore]) {
     self.id = id
@@ -44,6 +46,7 @@ final class FakeServer: Sendable {
 
   func health() async throws(ChunkStoreError) -> StorageServerHealth {
     try check()
+    stamps.withLock { $0.append(ChunkCallPolicy.stamping?.stamp) }
     if isHung.withLock({ $0 }) {
       for await _ in AsyncStream<Void>.makeStream().stream {}
       throw .offline("given up")

@@ -91,6 +91,45 @@ struct LeaseTests {
     await cluster.close()
   }
 
+  @Test("servers hear from the leader's calls who leads, and of deletions without an answer")
+  func stamps() async throws {
+    let cluster = try await TestCluster(seed: 9, servers: 6)
+    let (first, second) = (
+      try await cluster.gateway { $0.deletionDelay = .zero }, try await cluster.gateway()
+    )
+    try await first.beat()
+    let server = cluster.servers[0]
+    let fence = UInt64(try lease(first).fence)
+    try await second.run("membership")
+    #expect(server.stamps.withLock { $0.last } == .some(nil))
+    try await first.run("membership")
+    #expect(server.stamps.withLock { $0.last } == CallStamp(fence: fence, attempt: 0))
+    try await first.put("key")
+    try await first.delete("key")
+    let asked = Mutex<[CallStamp?]>([])
+    server.stores[0].onDelete.withLock {
+      $0 = { (_) throws(ChunkStoreError) in
+        asked.withLock { $0.append(ChunkCallPolicy.stamping?.stamp) }
+        throw .offline("no answer in time")
+      }
+    }
+    for _ in 0..<20 where asked.withLock({ $0.count }) < 2 {
+      cluster.time.advance(5)
+      try await first.beat()
+      try await second.beat()
+      try await first.run("tombstones", limit: 2)
+    }
+    let stamps = asked.withLock { $0 }
+    #expect(
+      stamps.prefix(2) == [
+        CallStamp(fence: fence, attempt: 0), CallStamp(fence: fence, attempt: 1),
+      ])
+    try await first.run("membership")
+    let last = try #require(server.stamps.withLock { $0.last } ?? nil)
+    #expect(last >= CallStamp(fence: fence, attempt: 2))
+    await cluster.close()
+  }
+
   @Test("chunks are not deleted when too little of the lease is left")
   func deletion() async throws {
     let cluster = try await TestCluster(seed: 4, servers: 6)

@@ -145,7 +145,7 @@ struct StorageManagementTests {
       }
     }
     try await gateway.run("membership")
-    try await gateway.live { try await cluster.underSpread() == 0 }
+    try await gateway.live { try await gateway.store.counts().underSpread == 0 }
     await cluster.close()
   }
 
@@ -225,6 +225,46 @@ struct StorageManagementTests {
     let share = Double(moved) / Double(extents.count * 6)
     #expect(abs(share * 12 - 1) < 0.15, "\(share)")
     #expect(Double(elsewhere) < 0.05 * Double(moved), "\(elsewhere) of \(moved)")
+    await cluster.close()
+  }
+}
+
+extension StorageManagementTests {
+  @Test(
+    "what was written while a zone was away, or a server of several disks, is spread behind it",
+    arguments: [true, false])
+  func spreadBehindOutage(_ hasZones: Bool) async throws {
+    let cluster = try await TestCluster(seed: 31, servers: 0)
+    let usual = hasZones ? 2 : 1
+    for number in 0..<(hasZones ? 9 : 6) {
+      let server = try cluster.makeServer(
+        stores: hasZones ? 1 : 2, zone: hasZones ? "zone-\(number % 3)" : "")
+      try await cluster.join(server)
+    }
+    let gateway = try await cluster.gateway()
+    try await gateway.beat()
+    func largest() async throws -> Int {
+      let ring = gateway.engine.stores.ring
+      return try await cluster.extents().map { extent in
+        let spread = ring.spread(of: extent.stores)
+        return hasZones ? spread.largestInOneZone : spread.largestOnOneServer
+      }.max() ?? 0
+    }
+    try await gateway.putMany(4)
+    #expect(try await largest() == usual)
+    #expect(try await gateway.store.counts().underSpread == 0)
+    let away = cluster.servers.filter { hasZones ? $0.zone == "zone-1" : $0 === cluster.servers[1] }
+    for server in away { server.stop() }
+    cluster.time.advance(40)
+    try await gateway.beat()
+    for number in 10..<16 { try await gateway.put("key-\(number)") }
+    #expect(try await largest() == usual + 1)
+    #expect(try await gateway.store.counts().underSpread > 0)
+    for server in away { server.start() }
+    try await gateway.live { try await gateway.store.counts().underSpread == 0 }
+    #expect(try await largest() == usual)
+    try await gateway.live { try await cluster.isTidy() }
+    for number in 10..<16 { #expect(try await gateway.reads("key-\(number)")) }
     await cluster.close()
   }
 }

@@ -151,6 +151,67 @@ struct MembershipTests {
     await fixture.close()
   }
 
+  @Test("what was replaced leaves, once, and its weight stays", arguments: DatabaseKind.available)
+  func replacedMembers(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
+    let store = fixture.store
+    let ids = (1...9).map { StoreID(high: 0x5, low: UInt64($0)) }
+    let servers = (1...3).map { ServerID(high: 0x6, low: UInt64($0)) }
+    func registration(_ server: Int, _ stores: [Int]) -> StorageServerRegistration {
+      StorageServerRegistration(
+        id: servers[server], address: "host\(server):1", zone: "", version: "1",
+        stores: stores.map { (id: ids[$0], weight: 100) })
+    }
+    func states() async throws -> [StoreRecord.State] {
+      let found = try await store.members().stores
+      return ids.compactMap { id in found.first { $0.id == id }?.state }
+    }
+    try await store.register(registration(0, [0, 1]))
+    try await store.register(registration(1, [2]))
+    try await store.setStoreWeight(ids[1], 250)
+    // A disk.
+    var changed = registration(0, [0, 3])
+    changed.replacedStores = [.init(old: ids[1], new: ids[3]), .init(old: ids[2], new: ids[0])]
+    let ring = try await store.ringVersion()
+    try await store.register(changed)
+    #expect(try await store.ringVersion() > ring)
+    #expect(try await states() == [.active, .left, .active, .active])
+    #expect(try await store.members().stores.first { $0.id == ids[3] }?.weight == 250)
+    // Said again, it changes nothing.
+    let after = try await store.ringVersion()
+    try await store.register(changed)
+    #expect(try await store.ringVersion() == after)
+    // A server: by a new one only.
+    var known = registration(1, [2])
+    known.replacing = servers[0]
+    try await store.register(known)
+    #expect(try await store.members().servers.allSatisfy { $0.state == .active })
+    var new = registration(2, [4, 5])
+    new.replacing = servers[0]
+    try await store.register(new)
+    #expect(try await states() == [.left, .left, .active, .left, .active, .active])
+    let members = try await store.members()
+    #expect(members.servers.map(\.state) == [.left, .active, .active])
+    #expect(members.stores.first { $0.id == ids[5] }?.weight == 250)
+    let last = try await store.ringVersion()
+    try await store.register(new)
+    #expect(try await store.ringVersion() == last)
+    await fixture.close()
+  }
+
+  @Test("the fence of a lease is above all of the time before", arguments: DatabaseKind.available)
+  func fenceFloor(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
+    let store = fixture.store
+    let length = Duration.seconds(30)
+    // After a database was lost or put back, epochs are left out.
+    let epoch = try await store.beginWriter(minimum: 70_000, ringVersion: 0, lease: length).epoch
+    let first = try #require(try await store.acquireLease("work", holder: 1, length: length))
+    #expect(first >= Int64(epoch))
+    #expect(try await store.acquireLease("work", holder: 1, length: length) == first + 1)
+    await fixture.close()
+  }
+
   @Test("a lease has one holder, and a new fence each time", arguments: DatabaseKind.available)
   func leases(on kind: DatabaseKind) async throws {
     let fixture = try await Fixture.on(kind)

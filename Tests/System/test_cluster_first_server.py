@@ -1,11 +1,16 @@
 """A cluster whose gateways start before any storage server is there."""
 import json
 import os
+import signal
+import socket
 
 import pytest
 from botocore.exceptions import ClientError
 
 from conftest import boto_client
+from support.cluster_processes import Cluster, clean_environment
+from support.process import Process
+from support.server import ACCESS_KEY, SECRET_KEY, binary, free_ports
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["secret", "certificates"])
@@ -36,3 +41,43 @@ def test_gateways_wait_for_the_first_servers_with_a_change_log(make_cluster, tls
 
 def status(cluster):
     return cluster.gateways[0].admin("recovery", "--json")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+@pytest.mark.parametrize("gateway", ["nobody", "hangs"])
+def test_a_server_that_waits_for_its_first_registration_ends_when_told_to(
+        tmp_path, number, gateway):
+    """Whether its gateway is not there, or takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        if gateway == "nobody":
+            listener.close()
+        ports = free_ports(2)
+        server = Process(tmp_path / "log").launch(
+            [binary(), "storage-server", "--data-dir", tmp_path / "data", "--grpc-port", ports[0],
+             "--metrics-port", ports[1], "--gateways", f"http://127.0.0.1:{port}"],
+            clean_environment({"CLUSTER_SECRET": "f" * 64, "LOG_LEVEL": "debug"}))
+        try:
+            if gateway == "nobody":
+                Cluster.until(lambda: "no gateway has taken" in server.log(), 60, server.log)
+            else:
+                listener.settimeout(60)
+                held, _ = listener.accept()
+            assert server.stop(timeout=60, number=number) == 0, server.log()
+        finally:
+            server.discard()
+
+
+def test_a_command_that_waits_is_interrupted(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        command = Process(tmp_path / "log").launch(
+            [binary(), "admin", "--endpoint", f"http://127.0.0.1:{listener.getsockname()[1]}",
+             "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY, "status"],
+            clean_environment({}))
+        try:
+            held, _ = listener.accept()
+            assert command.stop(timeout=30, number=signal.SIGINT) == 130, command.log()
+            held.close()
+        finally:
+            command.discard()

@@ -201,26 +201,103 @@ def test_a_server_that_returns_is_reconciled_and_serves_no_deleted_data(cluster,
         lambda: f"{[chunks(s) for s in cluster.servers]}")
 
 
-def test_a_disk_that_was_replaced_is_filled_again(cluster, bucket):
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_a_disk_that_was_replaced_is_filled_again_by_one_command(cluster, bucket, running):
     library = store(cluster, bucket, 20)
     server = cluster.servers[4]
     before = chunks(server)
     assert before
     drive = server.data_dir / "store"
-    assert server.stop() == 0
+    replace = ("storage-server", "replace-disk", drive, "--data-dir", server.data_dir)
+    refused = cluster.run(*replace)
+    assert refused.returncode == 1 and "not empty" in refused.stderr, refused
+    # The disk dies, and another is mounted in its place.
+    if not running:
+        assert server.stop() == 0
     shutil.rmtree(drive)
-    told = cluster.run("storage-server", "replace-disk", drive, "--data-dir", server.data_dir)
-    assert told.returncode == 0, told.stderr
-    old, new = re.search(r"replace ([0-9a-f]{32}) ([0-9a-f]{32})", told.stdout).groups()
+    shelf = Shelf(cluster.gateways, bucket, "disk")
+    with Crowd(2, library.read_any) as readers, Crowd(1, lambda _: shelf.step()):
+        told = cluster.run(*replace)
+        assert told.returncode == 0, told.stderr
+        old, new = re.search(
+            r"Store ([0-9a-f]{32}) takes the place of ([0-9a-f]{32})", told.stdout).groups()[::-1]
+        pid = server.pid
+        if not running:
+            server.start()
+        cluster.until(
+            lambda: [s["id"] for s in entry(cluster, server)["stores"]] == [new], 60,
+            lambda: f"{entry(cluster, server)}")
+        cluster.await_active(6)
+        assert server.alive and (server.pid == pid) == running
+        await_made_again(cluster)
+        cluster.until(
+            lambda: chunks(server) >= before, 120, lambda: f"{chunks(server)} of {before}")
+    assert not readers.errors
+    library.read_all()
+    shelf.check()
+    # It stays so, whoever starts again.
+    assert server.stop() == 0
     server.start()
     cluster.await_active(6)
-    cluster.gateways[0].admin("stores", "replace", old, new)
-    cluster.until(
-        lambda: chunks(server) >= before, 120, lambda: f"{chunks(server)} of {before}")
-    await_made_again(cluster)
-    library.read_all()
+    assert [s["id"] for s in entry(cluster, server)["stores"]] == [new]
     for other in random.sample([s for s in cluster.servers if s is not server], 2):
         other.kill()
+    library.read_all()
+
+
+def test_one_of_several_disks_is_replaced_while_the_others_serve(cluster, bucket):
+    added = cluster.add_server()
+    drives = [added.data_dir.parent / f"drive-{n}" for n in range(3)]
+    added.arguments = ["--drives", ",".join(map(str, drives))]
+    added.start()
+    cluster.await_active(7)
+    library = store(cluster, bucket, 30)
+    await_made_again(cluster)
+    stores = [s["id"] for s in entry(cluster, added)["stores"]]
+    shutil.rmtree(drives[1])
+    told = cluster.run("storage-server", "replace-disk", drives[1], "--data-dir", added.data_dir,
+                       *added.arguments)
+    assert told.returncode == 0, told.stderr
+    cluster.until(lambda: [s["id"] for s in entry(cluster, added)["stores"]] != stores, 60)
+    await_made_again(cluster)
+    found = entry(cluster, added)["stores"]
+    assert [s["id"] for s in found][::2] == stores[::2] and found[1]["id"] != stores[1]
+    cluster.until(lambda: entry(cluster, added)["stores"][1]["chunks"] > 0, 120)
+    library.read_all()
+    for other in random.sample(cluster.servers[:6], 2):
+        other.kill()
+    library.read_all()
+
+
+def test_a_server_is_replaced_by_starting_another(cluster, bucket):
+    library = store(cluster, bucket, 20)
+    dead = cluster.servers[2]
+    cluster.gateways[0].admin("servers", "weight", entry(cluster, dead)["id"], "250")
+    identity = entry(cluster, dead)["id"]
+    new = cluster.add_server()
+    new.arguments = ["--replaces", identity]
+    # Nobody is pushed out who is there.
+    new.spawn()
+    cluster.until(lambda: "no gateway has taken the registration" in new.log(), 60, new.log)
+    assert entry(cluster, new) is None and entry(cluster, dead)["state"] == "active"
+    dead.kill()
+    # It goes on to ask.
+    new.await_start(new.healthy, 90)
+    cluster.until(lambda: entry(cluster, new) and entry(cluster, dead)["state"] == "left", 60,
+                  lambda: f"{listed(cluster)}")
+    assert [s["weight"] for s in entry(cluster, new)["stores"]] == [250]
+    cluster.await_active(6)
+    await_made_again(cluster)
+    extents = counts(cluster)["extents"]
+    cluster.until(
+        lambda: chunks(new) >= extents, 120, lambda: f"{chunks(new)} of {extents}")
+    library.read_all()
+    # What stands in the unit file does no harm later.
+    assert new.stop() == 0
+    new.start()
+    cluster.await_active(6)
+    for server in random.sample([s for s in cluster.servers if s not in (dead, new)], 2):
+        server.kill()
     library.read_all()
 
 

@@ -1,77 +1,11 @@
 """The chunk service as another implementation of gRPC and protobuf sees it."""
-import hashlib
 import os
 
 import grpc
 import pytest
 
 from support import chunk_service
-
-SPAN = 64 * 1024
-CRC32C_TABLE = []
-for value in range(256):
-    for _ in range(8):
-        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-    CRC32C_TABLE.append(value)
-
-
-def crc32c(data, previous=0):
-    state = previous ^ 0xFFFFFFFF
-    for byte in data:
-        state = state >> 8 ^ CRC32C_TABLE[(state ^ byte) & 0xFF]
-    return state ^ 0xFFFFFFFF
-
-
-class Service:
-    """A server, the generated modules, and the ids that requests need."""
-
-    def __init__(self, server, messages, services):
-        self.messages = messages
-        self.channel = grpc.insecure_channel(
-            f"127.0.0.1:{server.port}", options=[("grpc.max_receive_message_length", 8 << 20)])
-        self.stub = services.StorageServiceStub(self.channel)
-        self.metadata = [("s3storage-secret", server.cluster.secret)]
-        health = self.call("HealthCheck", messages.HealthCheckRequest())
-        self.health = health
-        self.cluster = health.cluster
-        self.store = health.stores[0].store
-
-    def call(self, method, request, metadata=None):
-        return getattr(self.stub, method)(
-            request, timeout=60, metadata=self.metadata if metadata is None else metadata)
-
-    def name(self, index=0):
-        return self.messages.ChunkName(extent=bytes(6) + os.urandom(10), index=index)
-
-    def header(self, name):
-        return self.messages.ChunkHeader(
-            chunk=name, data_chunks=4, parity_chunks=2, cluster=self.cluster)
-
-    def checksums(self, name, data):
-        found = []
-        for position, start in enumerate(range(0, len(data), SPAN)):
-            seed = crc32c(name.extent + bytes([name.index]) + position.to_bytes(4, "little"))
-            found.append(crc32c(data[start:start + SPAN], seed))
-        return found
-
-    def trailer(self, name, data):
-        return self.messages.ChunkTrailer(
-            extent_length=len(data), stored_length=len(data), data_length=len(data),
-            sha256=hashlib.sha256(data).digest(), wrapped_key=b"key", descriptor=b"descriptor",
-            block_checksums=self.checksums(name, data))
-
-    def put(self, name, data, trailer=None):
-        put = self.messages.PutChunkRequest
-        trailer = trailer or self.trailer(name, data)
-        if len(data) <= 128 * 1024:
-            parts = [put(
-                store=self.store, header=self.header(name), data=data, trailer=trailer, small=True)]
-        else:
-            parts = [put(store=self.store, header=self.header(name))]
-            parts += [put(data=data[at:at + (1 << 20)]) for at in range(0, len(data), 1 << 20)]
-            parts.append(put(trailer=trailer))
-        return self.call("PutChunk", iter(parts))
-
+from support.chunk_service import SPAN, Service
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, make_cluster):
@@ -160,3 +94,71 @@ def test_refusals(service):
     unfinished = [m.PutChunkRequest(store=service.store, header=service.header(name))]
     assert code(lambda: service.call("PutChunk", iter(unfinished))) == status.INVALID_ARGUMENT
     assert code(lambda: service.call("StatChunk", named)) == status.NOT_FOUND
+
+
+# Servers that hang
+
+STAMP = "s3storage-stamp"
+
+
+def stamped(service, text):
+    return service.metadata + [(STAMP, text)]
+
+
+def test_a_deletion_that_is_late_is_refused(service):
+    m, status = service.messages, grpc.StatusCode
+    name, data = service.name(), os.urandom(1000)
+    service.put(name, data, stamp="7.1")
+    deletion = m.DeleteChunksRequest(store=service.store, chunks=[name])
+    for late in ("7.0", "6.9"):
+        assert code(lambda s=late: service.call(
+            "DeleteChunks", deletion, stamped(service, s))) == status.ABORTED
+    for wrong in ("x", "7", "7.", "-1.0", "7.1.1", "99999999999999999999.0"):
+        assert code(lambda s=wrong: service.call(
+            "DeleteChunks", deletion, stamped(service, s))) == status.INVALID_ARGUMENT
+    named = m.ChunkRequest(store=service.store, chunk=name)
+    service.call("VerifyChunk", named)
+    service.call("DeleteChunks", deletion, stamped(service, "7.1"))
+    assert code(lambda: service.call("StatChunk", named)) == status.NOT_FOUND
+
+
+def test_a_deletion_that_a_hung_server_held_does_not_undo_what_came_after(service):
+    """What the leader of before had sent lies in the socket; the present one writes the chunk again."""
+    m, process = service.messages, service.server
+    target = f"127.0.0.1:{process.port}"
+    # Connections of their own, in an order of their own when the server wakes.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    refused = 0
+    with grpc.insecure_channel(target, options) as before, \
+            grpc.insecure_channel(target, options) as after:
+        former, present = service.services.StorageServiceStub(before), \
+            service.services.StorageServiceStub(after)
+        for turn in range(20):
+            old, new = f"{100 + turn}.0", f"{101 + turn}.0"
+            chunks = [(service.name(n % 6), os.urandom(3000)) for n in range(30)]
+            for name, data in chunks:
+                service.put(name, data, stamp=old)
+            for stub in (former, present):
+                stub.HealthCheck(m.HealthCheckRequest(), timeout=60, metadata=service.metadata)
+            names = [name for name, _ in chunks]
+            process.pause()
+            try:
+                deletions = [former.DeleteChunks.future(
+                    m.DeleteChunksRequest(store=service.store, chunks=[name]), timeout=60,
+                    metadata=stamped(service, old)) for name in names]
+                puts = [present.PutChunk.future(
+                    iter([service.small(name, data)]), timeout=60, metadata=stamped(service, new))
+                    for name, data in chunks]
+            finally:
+                process.resume()
+            for put in puts:
+                put.result()
+            for deletion in deletions:
+                if error := deletion.exception():
+                    assert error.code() == grpc.StatusCode.ABORTED, error
+                    refused += 1
+            for name in names:
+                service.call("VerifyChunk", m.ChunkRequest(store=service.store, chunk=name))
+            service.call("DeleteChunks", m.DeleteChunksRequest(
+                store=service.store, chunks=names), stamped(service, new))
+    assert refused, "no deletion came late: nothing was shown"

@@ -51,6 +51,56 @@ struct RotationAndLimitTests {
     }
   }
 
+  @Test("An old authority ends once every member was seen to go by the new one, or by force")
+  func retirement() async throws {
+    try await TrustFixture.run { fixture in
+      let unsecured = ServerID(high: 7, low: 9)
+      let users = AuthorityUsers(servers: [Self.server, unsecured], writers: [3, 5])
+      let authority = ClusterAuthority(
+        settings: fixture.database.store, keys: fixture.keys, clock: fixture.clock,
+        random: SystemRandom(), users: { users }, log: fixture.lines.log)
+      let (token, _) = try await authority.makeToken()
+      let old = try await fixture.join(Self.server, token)
+      let body = TrustFixture.registration(Self.server).json
+      _ = try await fixture.ask(.register, body, .certificate(try OpenIdentity(old)))
+      _ = try await fixture.ask(
+        .register, TrustFixture.registration(unsecured).json,
+        .secret(TrustFixture.secret, unsecured))
+      let all = ["the gateway with epoch 3", "the gateway with epoch 5"]
+      #expect(try await authority.membersBehind(users) == all)
+      let oldGateway = try await fixture.gateway.gatewayIdentity()
+      for writer in users.writers {
+        try await authority.noteUse(oldGateway, byWriter: writer, living: users.writers)
+      }
+      #expect(try await authority.membersBehind(users) == [])
+      try await authority.rotate()
+      let server = "storage server \(Self.server)"
+      #expect(try await authority.membersBehind(users) == [server] + all)
+      // With the certificate that it has, it is behind still.
+      _ = try await fixture.ask(.register, body, .certificate(try OpenIdentity(old)))
+      let refusal = await fixture.refusal { try await authority.retireOldAuthorities() }
+      guard case .conflict(let text) = refusal else {
+        Issue.record("not refused: \(String(describing: refusal))")
+        return
+      }
+      #expect(text.contains(server) && text.contains(all[0]) && text.contains(all[1]))
+      let new = try await fixture.renew(old)
+      _ = try await fixture.ask(.register, body, .certificate(try OpenIdentity(new)))
+      let newGateway = try await fixture.gateway.gatewayIdentity()
+      try await authority.noteUse(newGateway, byWriter: 3, living: users.writers)
+      #expect(try await authority.membersBehind(users) == [all[1]])
+      // Of a gateway that is gone nothing is kept.
+      try await authority.noteUse(newGateway, byWriter: 6, living: [3, 6])
+      #expect(
+        try await authority.membersBehind(AuthorityUsers(servers: [], writers: [3, 5, 6])) == [
+          all[1]
+        ])
+      #expect(try await authority.retireOldAuthorities(isForced: true) == 1)
+      try await authority.noteUse(newGateway, byWriter: 5, living: [3, 5])
+      #expect(try await authority.retireOldAuthorities() == 0)
+    }
+  }
+
   @Test("Rotations of several processes at once are all kept")
   func concurrentRotations() async throws {
     try await TrustFixture.run { fixture in
@@ -161,6 +211,12 @@ struct RotationAndLimitTests {
   func registrations() async throws {
     let good = TrustFixture.registration(Self.server)
     #expect(try StorageServerRegistration(json: good.json) == good)
+    var replacing = good
+    let gone = StoreID(high: 0x90e, low: 1)
+    replacing.replacedStores = [.init(old: gone, new: good.stores[0].id)]
+    replacing.replacing = ServerID(high: 3, low: 4)
+    #expect(try StorageServerRegistration(json: replacing.json) == replacing)
+    let new = JSONValue.string("\(good.stores[0].id)")
     func changed(_ name: String, _ value: JSONValue) -> JSONValue {
       guard case .object(var members) = good.json else { return .null }
       members.removeAll { $0.name == name }
@@ -178,6 +234,10 @@ struct RotationAndLimitTests {
       changed("stores", [["id": "x", "weight": 1]]), changed("version", 1),
       changed("stores", [["id": .string(String(repeating: "a", count: 32)), "weight": 0]]),
       changed("stores", [["id": .string(String(repeating: "a", count: 32)), "weight": 10_001]]),
+      changed("replacing", "x"), changed("replacing", 1), changed("replaced_stores", []),
+      changed("replaced_stores", [["old": new, "new": new]]),
+      changed("replaced_stores", [["old": .string("\(gone)"), "new": .string("\(gone)")]]),
+      changed("replaced_stores", [["old": "x", "new": new]]),
       .null, [],
     ]
     for json in bad {

@@ -45,6 +45,7 @@ public enum ChunkRPCError: Error, Hashable, Sendable, CustomStringConvertible {
 enum CallMetadata {
   static let secret = "s3storage-secret"
   static let server = "s3storage-server"
+  static let stamp = "s3storage-stamp"
   static let minimumSecretLength = 16
 
   /// Whether a secret can be sent and is long enough.

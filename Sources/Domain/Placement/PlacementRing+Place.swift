@@ -40,15 +40,16 @@ extension PlacementRing {
   /// How a set of stores is spread, as far as the ring knows them.
   public func spread(of stores: [StoreID]) -> PlacementSpread {
     var servers: [String: Int] = [:]
-    var zones = Set<String>()
+    var zones: [String: Int] = [:]
     for store in stores {
       guard let node = node(store) else { continue }
       servers[node.server, default: 0] += 1
-      zones.insert(node.zone)
+      zones[node.zone, default: 0] += 1
     }
     return PlacementSpread(
       servers: servers.count, zones: zones.count,
-      largestOnOneServer: servers.values.max() ?? 0)
+      largestOnOneServer: servers.values.max() ?? 0,
+      largestInOneZone: zones.values.max() ?? 0)
   }
 
   /// What the ring knows of a store, in whatever state; nil for a strange one.
@@ -71,6 +72,8 @@ public struct PlacementSpread: Hashable, Sendable {
   public var zones: Int
   /// Stores on the server that has the most of them.
   public var largestOnOneServer: Int
+  /// Stores in the zone that has the most of them.
+  public var largestInOneZone: Int
 }
 
 /// The nodes chosen so far, and how many on each server and in each zone.

@@ -23,8 +23,9 @@ extension AdminService {
         let count = try await authority.rotate()
         return AdminResponse.json(200, ["authorities": .integer(Int64(count))])
       case (.post, 3, "ca/retire"):
-        try call.allow([])
-        let count = try await authority.retireOldAuthorities()
+        try call.allow(["force"])
+        let count = try await authority.retireOldAuthorities(
+          isForced: try call.text("force") == "yes")
         return AdminResponse.json(200, ["retired": .integer(Int64(count))])
       default: throw AdminError(404, "not_found", "there is no such resource or method")
       }

@@ -23,6 +23,23 @@ extension AdminService {
     }
   }
 
+  /// What `GET status` tells of the members of a cluster.
+  func members(_ servers: ClusterAdministration) async throws -> JSONValue {
+    let status = try await servers.rebalance()
+    let present = try await servers.servers().filter { $0.record.state != .left }
+    return [
+      "servers": .array(
+        present.map { server in
+          let full = Self.server(server)
+          let names = ["id", "address", "zone", "state", "health", "reason"]
+          return .object(names.map { .init($0, full[$0] ?? .null) })
+        }),
+      "answering": .integer(Int64(present.count { $0.health == .active })),
+      "ring_version": .integer(status.ringVersion), "balanced": .bool(status.isBalanced),
+      "leads": .bool(servers.leads),
+    ]
+  }
+
   private func list(_ servers: ClusterAdministration) async throws -> HTTPResponse {
     let status = try await servers.rebalance()
     return AdminResponse.json(

@@ -24,6 +24,8 @@ extension AdminService {
     // Stores of one device share its space.
     let spaces = perDevice.values.compactMap { $0.max { $0.health.capacity < $1.health.capacity } }
     let scheme = engine.configuration.scheme
+    var members = JSONValue.null
+    if let servers = providers.servers { members = try await self.members(servers) }
     return AdminResponse.json(
       200,
       [
@@ -42,6 +44,7 @@ extension AdminService {
         "chunks": AdminResponse.number(stores.reduce(0) { $0 + $1.health.chunkCount }),
         "counts": Self.counts(counts), "sweep_held": .bool(hold != [0]),
         "master_key_exported": .bool(exported.map { !$0.isEmpty } ?? false),
+        "members": members,
       ])
   }
 

@@ -7,6 +7,8 @@ enum Main {
   static func main() async {
     ProcessEnvironment.holdSignals()
     ProcessEnvironment.tuneAllocator()
-    exit(await CommandLineTool.run(Array(CommandLine.arguments.dropFirst())))
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    Signals.watch(endingWith: CommandLineTool.isServer(arguments) ? 0 : 130)
+    exit(await CommandLineTool.run(arguments))
   }
 }

@@ -4,6 +4,10 @@ import Runtime
 extension Settings {
   private static let day = 86_400
 
+  private static let certificates = ConfigurationOption(
+    "TRUST_SECONDS", .number(1...3600), unit: "seconds", standard: "600",
+    "How often certificates and trusted authorities are looked at; storage servers register then.")
+
   private static let secret = ConfigurationOption(
     "CLUSTER_SECRET", .secret, unit: "secret", standard: "",
     "Shared by gateways and storage servers on one machine instead of certificates; loopback only.")
@@ -18,7 +22,7 @@ extension Settings {
   ]
 
   static let membership = [
-    secret,
+    secret, certificates,
     ConfigurationOption(
       "REDIS_URL", .secret, unit: "redis://…", standard: "",
       "A Redis server for the cache that gateways share; empty for none."),
@@ -60,7 +64,7 @@ extension Settings {
   ]
 
   static let chunkService = [
-    secret,
+    secret, certificates,
     ConfigurationOption(
       "GRPC_PORT", port, unit: "port", standard: "50051", "Where a storage server listens."),
     ConfigurationOption(
@@ -72,6 +76,9 @@ extension Settings {
     ConfigurationOption(
       "GATEWAYS", .text, unit: "URLs", standard: "",
       "Admin APIs of gateways to register with, separated by commas."),
+    ConfigurationOption(
+      "REPLACES", .text, unit: "server id", standard: "",
+      "The storage server, gone for good, whose place this one takes when it registers first."),
     ConfigurationOption(
       "ZONE", .text, unit: "name", standard: "",
       "What this storage server would be lost together with: a rack, a building."),

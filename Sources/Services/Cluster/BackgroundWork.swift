@@ -111,7 +111,7 @@ public struct BackgroundWork: Sendable {
     self.scrub = scrub
     cluster = ClusterWork(
       membership: membership, leadership: leadership, writer: keeper,
-      administration: ClusterAdministration(membership))
+      administration: ClusterAdministration(membership, leadership: leadership))
     workers =
       own + others + (led + ledOthers).map { LedWorker($0, leadership: leadership) }
     supervisor = WorkerSupervisor(

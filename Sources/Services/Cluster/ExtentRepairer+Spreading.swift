@@ -14,7 +14,8 @@ struct MovedChunk: Hashable, Sendable {
 
 extension ExtentRepairer {
   /// Where chunks that share a store with a sibling of a lower index go, by index; none where every
-  /// store that takes writes holds a chunk of the extent already.
+  /// store that takes writes holds a chunk of the extent already. Where none share a store, but
+  /// more share servers or zones than have to: where the ring wants them.
   func spreadTargets(_ extent: Extent) -> [Int: StoreID] {
     var seen: Set<StoreID> = []
     var taken = extent.stores
@@ -24,7 +25,19 @@ extension ExtentRepairer {
       targets[index] = other
       taken.append(other)
     }
-    return targets
+    guard seen.count == extent.stores.count, engine.stores.awaitsSpread(extent, at: extent.stores)
+    else { return targets }
+    return RebalancePlan(extent, stores: engine.stores).targets
+  }
+
+  /// Takes note that there is nothing to spread: the ring wants no better any more.
+  func noteSpread(_ extent: Extent) async throws {
+    let stores = extent.stores
+    guard Set(stores).count == stores.count, !engine.stores.awaitsSpread(extent, at: stores) else {
+      return
+    }
+    _ = try await engine.metadata.finishRepair(
+      extent.id, chunks: 0, stores: stores, generation: extent.generation, awaitsSpread: false)
   }
 
   /// Makes chunks that share a store again in stores without siblings, as far as there are any.

@@ -203,7 +203,8 @@ public final class ExtentRepairer: Sendable {
     CrashPoint.reach(.repairChunkWritten)
     // When this throws it may have been recorded: what was written stays, the next repair finds it.
     let isRecorded = try await engine.metadata.finishRepair(
-      job.extent.id, chunks: done, stores: stores, generation: job.extent.generation)
+      job.extent.id, chunks: done, stores: stores, generation: job.extent.generation,
+      awaitsSpread: engine.stores.awaitsSpread(job.extent, at: stores))
     guard isRecorded else {
       await withdraw(job)
       return .superseded

@@ -5,7 +5,8 @@ import Synchronization
 import Telemetry
 
 /// Spreads extents that were written while too few stores took writes, so that a store holds more
-/// than one of their chunks, over more stores once there are more; one extent at a time.
+/// than one of their chunks, or a server or a zone more than it should, over more stores once there
+/// are more; one extent at a time.
 ///
 /// A former copy is deleted only when the row names another store and every read that may hold the
 /// row as it was has ended.
@@ -90,7 +91,10 @@ public final class SpreadWorker: BackgroundWorker {
       cursor = page.last?.id
       page.reverse()
     }
-    while let extent = page.last, repairer.spreadTargets(extent).isEmpty { page.removeLast() }
+    while let extent = page.last, repairer.spreadTargets(extent).isEmpty {
+      try await repairer.noteSpread(extent)
+      page.removeLast()
+    }
     state.withLock { ($0.page, $0.cursor) = (page, cursor) }
     return page.last?.id
   }

@@ -1,5 +1,29 @@
 import ChunkStore
 import Metadata
+import Runtime
+
+/// Stamps the calls of work under a lease.
+struct LeaseStamping: CallStamping {
+  let lease: WorkLease
+
+  var stamp: CallStamp {
+    CallStamp(fence: UInt64(clamping: lease.fence), attempt: lease.attempt)
+  }
+
+  var timeLeft: Duration { lease.timeLeft }
+}
+
+extension WorkLease {
+  /// Runs `body` under this lease: its transactions fail, and storage servers refuse its deletions,
+  /// once another process has taken the work over.
+  func lead<R>(_ body: () async throws -> R) async rethrows -> R {
+    try await WorkLease.$current.withValue(self) {
+      try await ChunkCallPolicy.$stamping.withValue(LeaseStamping(lease: self)) {
+        try await body()
+      }
+    }
+  }
+}
 
 extension ChunkStore {
   /// Deletes chunks unless the lease of the work that asks for it may have been taken over. Tried
@@ -10,13 +34,13 @@ extension ChunkStore {
     } catch {
       throw .offline("another process does this work now")
     }
-    guard WorkLease.current != nil else { return try await delete(chunks) }
+    guard let lease = WorkLease.current else { return try await delete(chunks) }
     do {
       try await ChunkCallPolicy.$allowsRetries.withValue(false) { try await delete(chunks) }
-    } catch let error as ChunkStoreError {
-      throw error
     } catch {
-      throw .io("\(error)")
+      // It may lie in the socket of a server that hangs; what follows must not be undone by it.
+      lease.noteUncertainDeletion()
+      throw error as? ChunkStoreError ?? .io("\(error)")
     }
   }
 }

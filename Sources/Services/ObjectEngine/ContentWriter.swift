@@ -155,8 +155,9 @@ struct ContentWriter {
       plaintextLength: coded.digests.size, descriptor: describe(coded.digests))
     return try await engine.discardingOnFailure(fanOut.draft) {
       try await fanOut.store(coded.stripes, trailers)
-      let extent = fanOut.draft.row(
+      var extent = fanOut.draft.row(
         trailers, plaintextLength: coded.digests.size, missing: fanOut.missing)
+      extent.awaitsSpread = engine.stores.awaitsSpread(extent, at: extent.stores)
       return WrittenContent(digests: coded.digests, content: .extents([extent]))
     }
   }
@@ -192,8 +193,9 @@ struct ContentWriter {
         plaintextLength: digests.size, descriptor: describe(digests))
       return try await engine.discardingOnFailure(fanOut.draft) {
         try await fanOut.finish(trailers, plaintextLength: digests.size)
-        let extent = fanOut.draft.row(
+        var extent = fanOut.draft.row(
           trailers, plaintextLength: digests.size, missing: fanOut.missing)
+        extent.awaitsSpread = engine.stores.awaitsSpread(extent, at: extent.stores)
         return WrittenContent(digests: digests, content: .extents([extent]))
       }
     } catch {

@@ -1,5 +1,6 @@
 public import Base
 public import Erasure
+public import Metadata
 public import Placement
 
 extension StoreSet {
@@ -30,6 +31,18 @@ extension StoreSet {
     _ extent: ExtentID, scheme: ErasureScheme, ring: PlacementRing
   ) -> [StoreID]? {
     layOut(extent, scheme: scheme, ring: ring, avoiding: [])
+  }
+
+  /// Whether chunks of `extent` at `stores` share servers or zones more than they would where the
+  /// ring wants them: since other stores were away.
+  public func awaitsSpread(_ extent: Extent, at stores: [StoreID]) -> Bool {
+    let ring = ring
+    guard let scheme = ErasureScheme(data: extent.dataCount, parity: extent.parityCount),
+      let ideal = Self.ideal(extent.id, scheme: scheme, ring: ring), ideal != stores
+    else { return false }
+    let (present, best) = (ring.spread(of: stores), ring.spread(of: ideal))
+    return present.largestOnOneServer > best.largestOnOneServer
+      || present.largestInOneZone > best.largestInOneZone
   }
 
   /// Chunks of an extent that a server may hold: as many as may be lost, more only where the

@@ -15,15 +15,18 @@ public final class ClusterAuthority: Sendable {
   let random: any RandomSource
   let configuration: TrustConfiguration
   let log: Log
+  private let users: (@Sendable () async throws -> AuthorityUsers)?
 
   /// The cluster.
   public var cluster: ClusterID { keys.cluster }
 
-  /// Uses what other processes of the cluster use too.
+  /// Uses what other processes of the cluster use too. `users` tells who its members are.
   public init(
     settings: any SettingStore, keys: KeyRing, clock: any WallClock, random: any RandomSource,
-    configuration: TrustConfiguration = TrustConfiguration(), log: Log
+    configuration: TrustConfiguration = TrustConfiguration(),
+    users: (@Sendable () async throws -> AuthorityUsers)? = nil, log: Log
   ) {
+    self.users = users
     self.settings = settings
     self.keys = keys
     self.clock = clock
@@ -64,12 +67,33 @@ public final class ClusterAuthority: Sendable {
     }
   }
 
-  /// Ends the trust in all authorities but the one that signs. Storage servers whose certificate
-  /// is of an older one have to join anew. Returns how many ended.
+  /// Ends the trust in all authorities but the one that signs; returns how many ended.
+  ///
+  /// Throws `conflict` while a member was not seen to go by the one that signs, unless
+  /// `isForced`: then such a storage server has to join anew.
   @discardableResult
-  public func retireOldAuthorities() async throws -> Int {
-    try await update { set throws(TrustError) in
+  public func retireOldAuthorities(isForced: Bool = false) async throws -> Int {
+    let newest = try await load().authorities.last?.certificate.publicKeyFingerprint
+    if let users = try await users?() {
+      let behind = try await membersBehind(users)
+      if isForced {
+        for member in behind {
+          log.error(
+            "an authority ends by force that a member still goes by: it is cut off",
+            [("member", member)])
+        }
+      } else if !behind.isEmpty {
+        let shown = behind.prefix(8).joined(separator: ", ")
+        throw TrustError.conflict(
+          "\(behind.count) members still go by an older authority: \(shown)"
+            + (behind.count > 8 ? " and others" : ""))
+      }
+    }
+    return try await update { set throws(TrustError) in
       guard var last = set.authorities.last else { throw .damaged("no authority") }
+      guard last.certificate.publicKeyFingerprint == newest else {
+        throw .conflict("another authority was made at the same time")
+      }
       let count = set.authorities.count - 1
       last.cross = nil
       set.authorities = [last]

@@ -79,6 +79,9 @@ struct StrictObject {
     self.value = value
   }
 
+  /// Whether a member is there.
+  func has(_ name: String) -> Bool { value[name] != nil }
+
   /// A text of at most `limit` bytes that must be there.
   func text(_ name: String, limit: Int) throws(TrustError) -> String {
     guard let text = value[name]?.text, text.utf8.count <= limit else {

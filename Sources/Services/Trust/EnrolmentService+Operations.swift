@@ -119,6 +119,9 @@ extension EnrolmentService {
     if !admission.pendingKey.isEmpty {
       try await authority.updateAdmission(server) { $0.pendingKey = [] }
     }
+    if try await authority.isInitialized() {
+      try await authority.noteUse(certificate, by: server)
+    }
     authority.log.info("a storage server registered", [("server", server.description)])
     let trusted = certificate == nil ? nil : try await authority.trustedPEM()
     return [

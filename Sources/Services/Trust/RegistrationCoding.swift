@@ -6,20 +6,34 @@ extension StorageServerRegistration {
 
   /// As a storage server sends it.
   public var json: JSONValue {
-    [
-      "server_id": .string(id.description), "address": .string(address), "zone": .string(zone),
-      "version": .string(version),
-      "stores": .array(
-        stores.map {
-          ["id": .string($0.id.description), "weight": .integer(Int64($0.weight))]
-        }),
+    var members: [JSONValue.Member] = [
+      .init("server_id", .string(id.description)), .init("address", .string(address)),
+      .init("zone", .string(zone)), .init("version", .string(version)),
+      .init(
+        "stores",
+        .array(
+          stores.map {
+            ["id": .string($0.id.description), "weight": .integer(Int64($0.weight))]
+          })),
     ]
+    // A gateway of the release before does not know these.
+    if !replacedStores.isEmpty {
+      let replaced = replacedStores.map { pair -> JSONValue in
+        ["old": .string(pair.old.description), "new": .string(pair.new.description)]
+      }
+      members.append(.init("replaced_stores", .array(replaced)))
+    }
+    if let replacing { members.append(.init("replacing", .string(replacing.description))) }
+    return .object(members)
   }
 
   /// Reads what came over the wire; throws `malformed` for anything out of bounds.
   public init(json: JSONValue?) throws(TrustError) {
     let object = try StrictObject(
-      json, members: ["server_id", "address", "zone", "version", "stores"])
+      json,
+      members: [
+        "server_id", "address", "zone", "version", "stores", "replaced_stores", "replacing",
+      ])
     guard let id = ServerID(hex: try object.text("server_id", limit: 32)) else {
       throw .malformed("server_id is 32 hexadecimal digits")
     }
@@ -39,6 +53,23 @@ extension StorageServerRegistration {
       stores.append((id, try store.integer("weight", in: 1...10_000)))
     }
     self.init(id: id, address: address, zone: zone, version: version, stores: stores)
+    if object.has("replaced_stores") {
+      let limit = Self.maximumStoreCount
+      for element in try object.elements("replaced_stores", limit: limit) {
+        let pair = try StrictObject(element, members: ["old", "new"])
+        guard let old = StoreID(hex: try pair.text("old", limit: 32)),
+          let new = StoreID(hex: try pair.text("new", limit: 32)), known.contains(new),
+          !known.contains(old)
+        else { throw .malformed("a replaced store is one that is gone, and one that is there") }
+        replacedStores.append(StoreReplacement(old: old, new: new))
+      }
+    }
+    if object.has("replacing") {
+      guard let old = ServerID(hex: try object.text("replacing", limit: 32)) else {
+        throw .malformed("replacing is 32 hexadecimal digits")
+      }
+      replacing = old
+    }
   }
 
   /// Whether a text can be a zone: at most 64 characters of printable ASCII without blanks.

@@ -51,9 +51,13 @@ struct RemoteChunkStore: ChunkStore {
     while !rest.isEmpty {
       let request = DeleteRequest(store: id, chunks: Array(rest.prefix(4096)))
       rest = rest.dropFirst(4096)
+      var timeout = server.settings.finishTimeout
+      if let left = ChunkCallPolicy.stamping?.timeLeft {
+        guard left > .zero else { throw .offline("another process does this work now") }
+        timeout = min(timeout, left)
+      }
       _ = try await server.unary(
-        .deleteChunks, OutgoingMessage(request.encoded), .control,
-        timeout: server.settings.finishTimeout)
+        .deleteChunks, OutgoingMessage(request.encoded), .control, timeout: timeout)
     }
   }
 

@@ -96,6 +96,10 @@ final class RemoteServer: StorageServerConnection {
     _ method: ServiceMethod, _ kind: Kind, timeout: Duration
   ) throws(ChunkStoreError) -> ClientCall {
     let channel = try channel(kind)
+    var metadata = metadata
+    if let stamp = ChunkCallPolicy.stamping?.stamp {
+      metadata.append((CallMetadata.stamp, stamp.description))
+    }
     let call = channel.makeCall(method.path, timeout: timeout, metadata: metadata)
     let isOpen = state.withLock { state in
       guard !state.isClosed else { return false }

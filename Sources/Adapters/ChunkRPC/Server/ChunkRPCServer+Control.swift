@@ -6,9 +6,10 @@ extension ChunkRPCServer {
   /// Names that one look at a store's directory gives.
   private static let listStep = 4096
 
-  func delete(_ call: ServerCall) async throws {
+  func delete(_ call: ServerCall, _ stamp: CallStamp?) async throws {
     let request = try DeleteRequest(try await message(of: call))
-    try await store(request.store).delete(request.chunks)
+    let store = try store(request.store)
+    try await order.delete(under: stamp) { try await store.delete(request.chunks) }
     await finish(call, [])
   }
 

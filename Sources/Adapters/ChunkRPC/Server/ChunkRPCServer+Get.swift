@@ -19,7 +19,7 @@ extension ChunkRPCServer {
     }
     for start in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
       let part = start..<min(start + piece, range.upperBound)
-      let lease = try await PooledBuffer(part.count, from: buffers)
+      let lease = try await PooledBuffer(part.count, from: readBuffers)
       try await reader.read(part, into: lease.memory, at: 0)
       try Task.checkCancellation()
       let message = Self.message(trailer, part, of: reader, in: lease)

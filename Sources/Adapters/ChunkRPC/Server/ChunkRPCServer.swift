@@ -7,8 +7,9 @@ public import Telemetry
 /// Serves chunk stores to gateways, as `proto/storage.proto` says.
 ///
 /// Made, it has its port; `run` serves until `beginShutdown` or the cancellation of its task.
-/// Disk work runs on `pool`; memory for data comes from `buffers`: a call that has none waits before
-/// it reads. Credentials are checked before the first message of a call is read.
+/// Disk work runs on `pool`; memory for data comes from `buffers`, that of reads from `readBuffers`
+/// where they are given: then writes that stand still hold up no read. A call that has none waits
+/// before it reads. Credentials are checked before the first message of a call is read.
 public final class ChunkRPCServer: Sendable {
   /// The bounds of a server.
   public struct Settings: Sendable {
@@ -34,8 +35,10 @@ public final class ChunkRPCServer: Sendable {
 
   let stores: [StoreID: any ChunkStore]
   let buffers: BufferPool
+  let readBuffers: BufferPool
   let settings: Settings
   let health: HealthSampler
+  let order = CallOrder()
   private let server: Server
   private let gate: CallGate
   private let pool: ThreadPool
@@ -48,10 +51,13 @@ public final class ChunkRPCServer: Sendable {
   public init(
     stores: [any ChunkStore], server: ServerID, cluster: ClusterID, version: String,
     address: String, port: Int, security: ChunkRPCSecurity?, pool: ThreadPool,
-    buffers: BufferPool, settings: Settings = Settings(), log: Log = .none
+    buffers: BufferPool, readBuffers: BufferPool? = nil, settings: Settings = Settings(), log: Log = .none
   ) throws(ChunkRPCError) {
     guard let security else { throw .insecure }
-    guard buffers.limit >= 4 * ByteCount.mebibyte else { throw .smallBudget }
+    let readBuffers = readBuffers ?? buffers
+    guard min(buffers.limit, readBuffers.limit) >= 4 * ByteCount.mebibyte else {
+      throw .smallBudget
+    }
     guard Set(stores.map(\.id)).count == stores.count else { throw .duplicateStore }
     var target = "\(address):\(port)"
     let credentials: ServerCredentials
@@ -76,6 +82,7 @@ public final class ChunkRPCServer: Sendable {
     self.stores = Dictionary(uniqueKeysWithValues: stores.map { ($0.id, $0) })
     self.pool = pool
     self.buffers = buffers
+    self.readBuffers = readBuffers
     self.settings = settings
     self.log = log
     gate = CallGate(security: security, server: server)
@@ -149,10 +156,18 @@ public final class ChunkRPCServer: Sendable {
     var status = RPCStatus(.ok)
     do {
       try gate.admit(call)
+      let stamp = try CallOrder.stamp(of: call)
+      switch method {
+      // It looks at no chunk, and is not to wait.
+      case .healthCheck: order.note(stamp)
+      // Refused or not once its message is there.
+      case .deleteChunks, nil: break
+      default: try await order.pass(stamp)
+      }
       switch method {
       case .putChunk: try await put(call)
       case .getChunk: try await get(call)
-      case .deleteChunks: try await delete(call)
+      case .deleteChunks: try await delete(call, stamp)
       case .statChunk: try await stat(call)
       case .listChunks: try await list(call)
       case .verifyChunk: try await verify(call)

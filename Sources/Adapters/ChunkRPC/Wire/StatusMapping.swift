@@ -35,8 +35,9 @@ enum StatusMapping {
     case .unauthenticated, .permissionDenied:
       return .offline("the server refuses these credentials")
     case .unimplemented: return .offline("the server does not know the call")
-    case .unknown, .aborted: return .offline(reason)
-    case .ok, .alreadyExists, .internal: return .io(reason)
+    case .unknown: return .offline(reason)
+    // Refused is what was asked, not who is asked.
+    case .ok, .aborted, .alreadyExists, .internal: return .io(reason)
     }
   }
 

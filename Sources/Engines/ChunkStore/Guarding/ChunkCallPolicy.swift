@@ -7,4 +7,7 @@ public enum ChunkCallPolicy {
   /// Whether calls may be repeated. Callers that have something better to do after a failure, such
   /// as to take parity, say no.
   @TaskLocal public static var allowsRetries = true
+
+  /// What stamps the calls of work that another process may take over; nil for all other calls.
+  @TaskLocal public static var stamping: (any CallStamping)?
 }

@@ -22,6 +22,9 @@ public struct Extent: Hashable, Sendable {
   public var digests: [SHA256Digest]
   /// Chunks that are known not to be there, a bit for each index: queued for repair.
   public var missing: UInt32
+  /// Whether its chunks share servers or zones more than the ring would have them, since stores were
+  /// away. Written with the extent; not read back.
+  public var awaitsSpread = false
 
   /// Makes an extent of its fields.
   public init(

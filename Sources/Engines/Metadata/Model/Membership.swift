@@ -54,8 +54,26 @@ public struct StorageServerRegistration: Hashable, Sendable {
   public var version: String
   /// Its stores, in order, with their weights (`PlacementNode.weight`).
   public var stores: [(id: StoreID, weight: Int)]
+  /// Which of its stores are in the place of former ones, whose disks were replaced.
+  public var replacedStores: [StoreReplacement] = []
+  /// The server whose place it takes if it is new; nil for none.
+  public var replacing: ServerID?
 
-  /// Makes a registration of its fields.
+  /// A store in the place of another of the same server.
+  public struct StoreReplacement: Hashable, Sendable {
+    /// The one that is gone.
+    public var old: StoreID
+    /// The one that is there now.
+    public var new: StoreID
+
+    /// One store for another.
+    public init(old: StoreID, new: StoreID) {
+      self.old = old
+      self.new = new
+    }
+  }
+
+  /// Makes a registration of its fields, which replaces nothing.
   public init(
     id: ServerID, address: String, zone: String, version: String,
     stores: [(id: StoreID, weight: Int)]
@@ -70,7 +88,8 @@ public struct StorageServerRegistration: Hashable, Sendable {
   /// Field by field.
   public static func == (left: Self, right: Self) -> Bool {
     left.id == right.id && left.address == right.address && left.zone == right.zone
-      && left.version == right.version
+      && left.version == right.version && left.replacedStores == right.replacedStores
+      && left.replacing == right.replacing
       && left.stores.elementsEqual(right.stores) { $0.id == $1.id && $0.weight == $1.weight }
   }
 

@@ -21,6 +21,7 @@ public final class WorkLease: Sendable {
   public let fence: Int64
   private let clock: any MonotonicClock
   private let end: Mutex<Duration>
+  private let attempts = Mutex<UInt64>(0)
 
   /// A lease that lasts until `end` by `clock`.
   public init(
@@ -40,6 +41,12 @@ public final class WorkLease: Sendable {
   public func extend(until end: Duration) {
     self.end.withLock { $0 = max($0, end) }
   }
+
+  /// How many deletions under this lease may or may not have run.
+  public var attempt: UInt64 { attempts.withLock { $0 } }
+
+  /// A deletion got no answer: it may still run, unless what is asked for later comes first.
+  public func noteUncertainDeletion() { attempts.withLock { $0 &+= 1 } }
 
   /// It was lost or given back.
   public func finish() { end.withLock { $0 = .zero } }

@@ -45,7 +45,8 @@ enum ExtentRows {
         .bytes(extent.id.bytes), .int(placement), .int(Int64(extent.dataCount)),
         .int(Int64(extent.parityCount)), .int(extent.plaintextLength),
         .int(Int64(extent.transform)), .bytes(extent.wrappedKey), .bytes(digests),
-        .int(extent.generation), .int(Int64(extent.missing)), spread(extent.stores),
+        .int(extent.generation), .int(Int64(extent.missing)),
+        spread(extent.stores, extent.awaitsSpread),
       ])
     if extent.missing != 0 {
       let survivors = extent.stores.count - extent.missing.nonzeroBitCount
@@ -59,9 +60,10 @@ enum ExtentRows {
     return [stores: placement]
   }
 
-  /// The value of the column `spread`: whether a store holds two of the chunks.
-  static func spread(_ stores: [StoreID]) -> SQLValue {
-    .int(Set(stores).count < stores.count ? 1 : 0)
+  /// The value of the column `spread`: whether a store holds two of the chunks, or they are to be
+  /// spread wider all the same.
+  static func spread(_ stores: [StoreID], _ awaitsSpread: Bool) -> SQLValue {
+    .int(awaitsSpread || Set(stores).count < stores.count ? 1 : 0)
   }
 
   /// The number of a placement, which is made when it is new.

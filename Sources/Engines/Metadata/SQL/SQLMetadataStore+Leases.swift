@@ -6,7 +6,7 @@ extension SQLMetadataStore: LeaseStore {
       "SELECT holder, fence, expires_ms FROM leases WHERE name = $1 @update")
     static let first = SQLStatement(
       """
-      INSERT INTO leases(name, holder, fence, expires_ms) VALUES($1, $2, 1, $3)
+      INSERT INTO leases(name, holder, fence, expires_ms) VALUES($1, $2, $3, $4)
       ON CONFLICT DO NOTHING
       """)
     static let take = SQLStatement(
@@ -20,19 +20,25 @@ extension SQLMetadataStore: LeaseStore {
 
   /// Takes the lease of that name for `length`, with a new fence; nil while another holder's lasts.
   ///
-  /// From then on transactions under an older fence of that lease fail with `fenced`.
+  /// From then on transactions under an older fence of that lease fail with `fenced`. A fence is
+  /// never below the epoch of the writer that takes it: so it also passes those of a database that
+  /// was lost or put back, after which epochs are left out.
   public func acquireLease(
     _ name: String, holder: Int64, length: Duration
   ) async throws -> Int64? {
-    try await driver.write(cost: 128) { session in
+    let floor = Int64(clamping: epoch ?? 0)
+    return try await driver.write(cost: 128) { session in
       let now = try await session.now().milliseconds
       let end = SQLValue.int(now &+ length.milliseconds)
       guard let row = try await session.query(SQL.read, [.text(name)]).first else {
         // Another may be first: then it holds the lease.
-        return try await session.run(SQL.first, [.text(name), .int(holder), end]) > 0 ? 1 : nil
+        let fence = max(1, floor)
+        let added = try await session.run(
+          SQL.first, [.text(name), .int(holder), .int(fence), end])
+        return added > 0 ? fence : nil
       }
       guard try row.int(0) == holder || row.int(2) < now else { return nil }
-      let fence = try row.int(1) &+ 1
+      let fence = max(try row.int(1) &+ 1, floor)
       try await session.run(SQL.take, [.int(holder), .int(fence), end, .text(name)])
       return fence
     }

@@ -64,16 +64,21 @@ extension SQLMetadataStore: ClusterMetadata {
   /// zone, version, new stores). A server that had left comes back as active; its stores count
   /// again once they were compared with the metadata. Weights are taken for new stores only.
   ///
+  /// Stores that are gone (`replacedStores`) leave, those in their place get their weights; so does
+  /// the server that a new one is `replacing`, with its stores. What has left already stays so.
+  ///
   /// Throws `alreadyExists` when one of the stores belongs to another server that has not left.
   public func register(_ server: StorageServerRegistration) async throws {
     try await changeMembers { session in
       let now = SQLValue.int(try await session.now().milliseconds)
       let id = SQLValue.bytes(server.id.bytes)
       var isNewRing = true
+      var isNew = true
       if let known = try await Self.server(server.id, session) {
         isNewRing =
           known.address != server.address || known.zone != server.zone || known.state == .left
         let state = known.state == .left ? .active : known.state
+        isNew = known.state == .left
         try await session.run(
           SQL.updateServer,
           [
@@ -107,6 +112,20 @@ extension SQLMetadataStore: ClusterMetadata {
         try await session.run(
           SQL.moveStore, [id, place, .int(state.rawValue), .bytes(store.id.bytes)])
         isNewRing = true
+      }
+      for replaced in server.replacedStores {
+        guard let old = try await Self.store(replaced.old, session), old.server == server.id,
+          old.state != .left, !server.stores.contains(where: { $0.id == old.id }),
+          let new = try await Self.store(replaced.new, session), new.server == server.id,
+          new.state == .active
+        else { continue }
+        try await Self.replace(old, new, session)
+        isNewRing = true
+      }
+      if isNew, let old = server.replacing, old != server.id,
+        let known = try await Self.server(old, session), known.state != .left
+      {
+        try await Self.replace(old, by: server.id, session)
       }
       return ((), isNewRing)
     }
@@ -229,13 +248,17 @@ extension SQLMetadataStore: ClusterMetadata {
         let after = try await Self.server(new, session)
       else { throw MetadataError.notFound("storage server") }
       guard old != new, after.state == .active else { throw MetadataError.preconditionFailed }
-      let former = try await Self.stores(of: old, session).filter { $0.state != .left }
-      let present = try await Self.stores(of: new, session).filter { $0.state == .active }
-      for (before, after) in zip(former, present) {
-        try await Self.replace(before, after, session)
-      }
-      try await Self.setState(of: old, .left, session)
+      try await Self.replace(old, by: new, session)
       return ((), true)
     }
+  }
+
+  private static func replace(
+    _ old: ServerID, by new: ServerID, _ session: any SQLSession
+  ) async throws {
+    let former = try await stores(of: old, session).filter { $0.state != .left }
+    let present = try await stores(of: new, session).filter { $0.state == .active }
+    for (before, after) in zip(former, present) { try await replace(before, after, session) }
+    try await setState(of: old, .left, session)
   }
 }

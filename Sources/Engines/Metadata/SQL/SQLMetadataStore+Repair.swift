@@ -89,9 +89,9 @@ extension SQLMetadataStore {
   }
 
   /// Records that chunks lie where `stores` says, provided the extent is still of `generation`;
-  /// returns false, and changes nothing, when it is not.
+  /// returns false, and changes nothing, when it is not. `awaitsSpread`: see `Extent`.
   public func finishRepair(
-    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64
+    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64, awaitsSpread: Bool
   ) async throws -> Bool {
     let cache = placements
     let encoded = PlacementCodec.encode(stores)
@@ -103,7 +103,8 @@ extension SQLMetadataStore {
       let queued = try await session.query(SQL.queued, [id]).first?.int(0) ?? 0
       let placement = try await ExtentRows.placement(encoded, cache: cache, session)
       try await session.run(
-        SQL.move, [.int(placement), .int(Int64(chunks)), ExtentRows.spread(stores), id])
+        SQL.move,
+        [.int(placement), .int(Int64(chunks)), ExtentRows.spread(stores, awaitsSpread), id])
       let rest = queued & ~Int64(chunks)
       if rest == 0 {
         try await session.run(SQL.done, [id])

@@ -89,9 +89,9 @@ public protocol MaintenanceStore: Sendable {
   func repairs(limit: Int) async throws -> [RepairItem]
 
   /// Records that chunks lie where `stores` says, provided the extent is still of `generation`;
-  /// returns false, and changes nothing, when it is not.
+  /// returns false, and changes nothing, when it is not. `awaitsSpread`: see `Extent`.
   func finishRepair(
-    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64
+    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64, awaitsSpread: Bool
   ) async throws -> Bool
 
   /// Records that a repair did not come about.
@@ -117,4 +117,14 @@ public protocol MaintenanceStore: Sendable {
 
   /// Writes a consistent copy of the whole database to a new file at `path`, while running.
   func backup(to path: String) async throws
+}
+
+extension MaintenanceStore {
+  /// The same for chunks that are spread as they should be.
+  public func finishRepair(
+    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64
+  ) async throws -> Bool {
+    try await finishRepair(
+      extent, chunks: chunks, stores: stores, generation: generation, awaitsSpread: false)
+  }
 }

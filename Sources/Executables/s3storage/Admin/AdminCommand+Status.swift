@@ -41,6 +41,19 @@ extension AdminCommand {
     text += "\(number(counts["repairs"])) to repair, "
     text += "\(number(counts["under_spread"])) to spread wider, "
     text += "\(number(counts["tombstones"])) to delete\n"
+    if let members = answer["members"], let servers = members["servers"]?.elements {
+      let zones = Set(servers.compactMap { $0["zone"]?.text }.filter { !$0.isEmpty })
+      text += "servers     \(number(members["answering"])) of \(servers.count) answer"
+      text += zones.isEmpty ? "; " : ", in \(zones.count) zones; "
+      text += "ring \(number(members["ring_version"])): "
+      text += members["balanced"]?.bool == true ? "balanced; " : "chunks are on the move; "
+      text += members["leads"]?.bool == true ? "this gateway leads\n" : "another gateway leads\n"
+      for server in servers where server["health"]?.text != "active" {
+        text +=
+          "WARNING     server \(server["id"]?.text ?? "") (\(server["address"]?.text ?? "")) is "
+        text += "\(server["health"]?.text ?? ""): \(server["reason"]?.text ?? "")\n"
+      }
+    }
     if answer["sweep_held"]?.bool == true {
       text += "WARNING     the metadata was restored: s3storage admin reconcile\n"
     }

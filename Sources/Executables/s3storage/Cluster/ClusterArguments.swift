@@ -4,7 +4,7 @@ import Trust
 
 /// The words and options behind `s3storage cluster`.
 struct ClusterArguments {
-  private static let flags: Set<String> = ["--json", "--help", "--retire", "--new-key"]
+  private static let flags: Set<String> = ["--json", "--help", "--retire", "--force", "--new-key"]
   private static let options: Set<String> = [
     "--gateway", "--token", "--data-dir", "--advertise", "--zone", "--weight", "--ca-file",
     "--expires", "--uses", "--server",

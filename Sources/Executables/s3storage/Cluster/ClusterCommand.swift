@@ -22,7 +22,8 @@ enum ClusterCommand {
       token list                   tokens that are good or ended lately
       token revoke ID              end a token
       rotate-ca                    a new authority signs; the old one is trusted still
-      rotate-ca --retire           end the trust in the old ones
+      rotate-ca --retire [--force] end the trust in the old ones; refused while a gateway or a
+                                   storage server still goes by one: --force cuts such off
       restored                     the database was put back from a backup: before gateways start
       join --gateway URL --token T --data-dir DIR --advertise HOST:PORT
            [--zone Z] [--weight N] [--ca-file FILE] [--new-key]
@@ -85,7 +86,10 @@ enum ClusterCommand {
       try await opening { try await $0.revokeToken(id) }
       show(line, ["revoked": .string(id.description)], "revoked \(id)\n")
     case ("rotate-ca", ""):
-      try line.expect(words: 1, ["--retire"])
+      try line.expect(words: 1, ["--retire", "--force"])
+      guard line.has("--retire") || !line.has("--force") else {
+        throw AdminUsageError("--force goes with --retire")
+      }
       try await opening { try await rotate(line, $0) }
     case ("join", ""): try await join(line)
     default:
@@ -158,14 +162,18 @@ enum ClusterCommand {
     _ line: ClusterArguments, _ authority: ClusterAuthority
   ) async throws {
     if line.has("--retire") {
-      let count = try await authority.retireOldAuthorities()
+      if line.has("--force") {
+        Terminal.err(
+          "WARNING: whoever still goes by an old authority is cut off NOW, and has to join anew.\n")
+      }
+      let count = try await authority.retireOldAuthorities(isForced: line.has("--force"))
       show(line, ["retired": .integer(Int64(count))], "\(count) old authorities ended\n")
     } else {
       let count = try await authority.rotate()
       show(
         line, ["authorities": .integer(Int64(count))],
         "a new certificate authority signs; \(count) are trusted\n"
-          + "in two hours, when all storage servers have renewed: s3storage cluster rotate-ca --retire\n"
+          + "when all members have renewed, in some minutes: s3storage cluster rotate-ca --retire\n"
       )
     }
   }

@@ -64,7 +64,12 @@ struct ClusterInstallation: Sendable {
   func authority(log: Log) -> ClusterAuthority {
     ClusterAuthority(
       settings: metadata.store, keys: keys.ring, clock: SystemWallClock(),
-      random: SystemRandom(), log: log)
+      random: SystemRandom(),
+      users: { [store = metadata.store] in
+        AuthorityUsers(
+          servers: try await store.members().servers.filter { $0.state != .left }.map(\.id),
+          writers: try await store.liveWriters().map(\.epoch))
+      }, log: log)
   }
 
   /// Gives a new cluster its id, its master key and its first key-encryption key; what is there

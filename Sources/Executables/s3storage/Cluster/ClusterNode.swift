@@ -26,6 +26,8 @@ struct ClusterNode: GatewayNode {
   private let leadership: Leadership?
   private let memory: GatewayMemory
   private let writer: WriterKeeper?
+  /// How often the certificate is looked at.
+  private let trustInterval: Duration
 
   static func open(_ configuration: Configuration, log: Log) async throws -> ClusterNode {
     let clock = SystemWallClock()
@@ -88,7 +90,8 @@ struct ClusterNode: GatewayNode {
     return ClusterNode(
       gateway: gateway, installation: installation,
       trust: trust, membership: membership, leadership: work.cluster?.leadership,
-      memory: memory, writer: work.cluster?.writer)
+      memory: memory, writer: work.cluster?.writer,
+      trustInterval: .seconds(min(60, configuration.number("TRUST_SECONDS"))))
   }
 
   private static func guardedServers(
@@ -119,8 +122,10 @@ struct ClusterNode: GatewayNode {
       group.addTask { await resolve() }
       group.addTask {
         while !Task.isCancelled {
-          try? await Task.sleep(for: .seconds(60))
-          await trust.renew()
+          await trust.renew(writer: gateway.engine.writer.epoch) {
+            try await installation.metadata.store.liveWriters().map(\.epoch)
+          }
+          try? await Task.sleep(for: trustInterval)
         }
       }
       group.addTask { await remember() }

@@ -38,10 +38,15 @@ struct GatewayTrust: Sendable {
       security: .mutualTLS(tls), enrolment: enrolment, tls: tls, memory: memory, log: log)
   }
 
-  /// Puts a newer certificate in force when there is one.
-  func renew() async {
-    guard let tls else { return }
+  /// Puts a newer certificate in force when there is one, and says what is in force in the name of
+  /// the writer with the epoch `writer`; `living` are the epochs of all gateways that live.
+  func renew(writer: UInt64, living: () async throws -> [UInt64]) async {
     do {
+      guard try await enrolment.authority.isInitialized() else { return }
+      guard let tls else {
+        return try await enrolment.authority.noteUse(
+          nil, byWriter: writer, living: try await living())
+      }
       let identity = try await enrolment.gatewayIdentity()
       let material = TLSMaterial(identity)
       if material.certificateChain != tls.current.material.certificateChain
@@ -50,6 +55,8 @@ struct GatewayTrust: Sendable {
         tls.update(material)
         try memory.keep(identity)
       }
+      try await enrolment.authority.noteUse(
+        identity, byWriter: writer, living: try await living())
     } catch {
       log.warning("the certificate could not be looked at", [("reason", "\(error)")])
     }

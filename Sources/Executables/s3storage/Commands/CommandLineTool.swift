@@ -20,6 +20,11 @@ enum CommandLineTool {
 
     """
 
+  /// Whether a command line is that of a process which runs until it is told to stop.
+  nonisolated static func isServer(_ arguments: [String]) -> Bool {
+    ["serve", "gateway", "storage-server"].contains(arguments.first ?? "")
+  }
+
   /// Runs a command line; the exit status: 0 done, 1 failed, 2 not understood.
   nonisolated static func run(_ arguments: [String]) async -> Int32 {
     let environment = ProcessEnvironment.variables

@@ -1,6 +1,7 @@
 import Base
 import Disk
 import Runtime
+import Telemetry
 
 /// `s3storage storage-server`: keeps chunks for the gateways of a cluster.
 enum StorageServerCommand {
@@ -13,13 +14,20 @@ enum StorageServerCommand {
     return await ServerProcess.run(
       "storage-server", Settings.storageServer, arguments, environment
     ) { configuration, log in
-      let node = try await StorageServerNode.open(configuration, log: log)
-      try await node.serve(configuration)
+      while try await serve(configuration, log) {}
     }
   }
 
-  /// `storage-server replace-disk DIRECTORY`, of a server that is stopped: the store that was in
-  /// that directory is given up, and the next start makes a new one there.
+  /// Holds the lock of the data directory while it serves.
+  private nonisolated static func serve(
+    _ configuration: Configuration, _ log: Log
+  ) async throws -> Bool {
+    let node = try await StorageServerNode.open(configuration, log: log)
+    return try await node.serve(configuration)
+  }
+
+  /// `storage-server replace-disk DIRECTORY`: the store that was in that directory is given up for a
+  /// new one, which a server that runs takes up by itself, and says so to the gateways.
   private nonisolated static func replaceDisk(
     _ arguments: [String], _ environment: [String: String]
   ) async -> Int32 {
@@ -30,13 +38,13 @@ enum StorageServerCommand {
     return await ServerProcess.run(
       "replace-disk", Settings.storageServer, Array(arguments.dropFirst()), environment
     ) { configuration, _ in
-      let directory = try ServerDirectory(configuration, files: SystemFileSystem())
+      let directory = try ServerDirectory(
+        configuration, files: SystemFileSystem(), isShared: true)
       let (old, new) = try directory.replaceStore(in: drive, random: SystemRandom())
       Terminal.out(
         """
-        The next start makes store \(new) in place of \(old). What was in it is made again
-        once the cluster has missed it for DEAD_SECONDS, or at once with
-          s3storage admin stores replace \(old) \(new)
+        Store \(new) takes the place of \(old). The server goes on with it by itself, at once
+        where it runs, and tells the gateways: what was in the old one is made again.
 
         """)
     }

@@ -19,7 +19,7 @@ extension Gateway {
     }
     if !certificate.isEmpty { tls = TLSFiles(certificateChain: certificate, privateKey: key) }
     let s3 = s3Service(configuration)
-    let files = filesService()
+    let files = filesService(configuration)
     let admin = try adminService()
     let metrics = MetricsPage(engine: engine, cache: cache, servers: servers)
     let address = configuration["BIND_ADDRESS"]
@@ -55,10 +55,13 @@ extension Gateway {
       clock: SystemWallClock(), random: SystemRandom(), log: log)
   }
 
-  private func filesService() -> FilesService {
-    FilesService(
-      engine: engine, access: access,
-      configuration: FilesConfiguration(version: CommandLineTool.version), random: SystemRandom(),
+  private func filesService(_ settings: Configuration) -> FilesService {
+    var configuration = FilesConfiguration(version: CommandLineTool.version)
+    // A running upload shows itself several times before it would count as abandoned.
+    configuration.touchMilliseconds = min(
+      configuration.touchMilliseconds, settings.number("UPLOAD_SESSION_SECONDS") * 1000 / 4)
+    return FilesService(
+      engine: engine, access: access, configuration: configuration, random: SystemRandom(),
       log: log, health: { [draining] in draining.hasBegun ? .draining : .ready })
   }
 

@@ -9,11 +9,6 @@ import Trust
 /// What a storage server is to its cluster: where it listens, how it proves itself, and that
 /// gateways know of it.
 struct ClusterMember: Sendable {
-  /// How often a certificate is looked at.
-  private static let renewalInterval: Duration = .seconds(3600)
-  /// How often a server that is registered says so again: an address or a release may be new.
-  private static let registrationInterval: Duration = .seconds(600)
-
   let registration: StorageServerRegistration
   let cluster: ClusterID
   let security: ChunkRPCSecurity
@@ -21,6 +16,9 @@ struct ClusterMember: Sendable {
   private let tls: TLSIdentity?
   private let enrolment: Enrolment?
   private let isRegistered: Bool
+  /// How often a server that is registered says so again, since an address, a release or the
+  /// authorities may be new, and its certificate is looked at.
+  private let interval: Duration
   private let log: Log
 
   /// Reads what the operator said. A first start without certificates asks a gateway for the
@@ -40,11 +38,20 @@ struct ClusterMember: Sendable {
     }
     let bind = try bindAddress(configuration, hasCertificate: identity != nil)
     let weight = chosen("WEIGHT", configuration).flatMap { Int($0) } ?? joined?.weight
-    let registration = StorageServerRegistration(
+    var registration = StorageServerRegistration(
       id: server, address: try advertised(configuration, joined, bind),
       zone: chosen("ZONE", configuration) ?? joined?.zone ?? "",
       version: CommandLineTool.version,
       stores: stores.map { ($0.id, weight ?? configuration.number("WEIGHT")) })
+    registration.replacedStores = stores.compactMap { store in
+      store.replaces.map { .init(old: $0, new: store.id) }
+    }
+    if !configuration["REPLACES"].isEmpty {
+      guard let old = ServerID(hex: configuration["REPLACES"]) else {
+        throw StartError("REPLACES is the id of a storage server: 32 hexadecimal digits")
+      }
+      registration.replacing = old
+    }
     let gateways =
       chosen("GATEWAYS", configuration)?.split(separator: ",").map(String.init)
       ?? joined?.gateways ?? []
@@ -66,35 +73,38 @@ struct ClusterMember: Sendable {
     return ClusterMember(
       registration: registration, cluster: cluster,
       security: tls.map { .mutualTLS($0) } ?? .sharedSecret(secret), bindAddress: bind, tls: tls,
-      enrolment: enrolment, isRegistered: known == nil, log: log)
+      enrolment: enrolment, isRegistered: known == nil,
+      interval: .seconds(configuration.number("TRUST_SECONDS")), log: log)
   }
 
   /// Registers and keeps the certificate young, until cancelled.
   func run() async {
     guard let enrolment else { return }
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask {
-        var isDone = isRegistered
-        while !Task.isCancelled {
-          if !isDone { _ = try? await enrolment.register(registration) }
-          isDone = false
-          try? await Task.sleep(for: Self.registrationInterval)
-        }
-      }
-      group.addTask {
-        while !Task.isCancelled {
-          await renew(enrolment)
-          try? await Task.sleep(for: Self.renewalInterval)
-        }
-      }
+    var isDone = isRegistered
+    while !Task.isCancelled {
+      // The answer to a registration brings the authorities; one that is new makes a renewal due.
+      if !isDone { _ = try? await enrolment.register(registration) }
+      isDone = false
+      await renew(enrolment)
+      try? await Task.sleep(for: interval)
     }
   }
 
+  /// Puts what is there now in force: a renewed certificate, of which the gateways hear at once,
+  /// and the authorities that are trusted now.
   private func renew(_ enrolment: Enrolment) async {
     do {
-      if let renewed = try await enrolment.renewIfDue() { tls?.update(TLSMaterial(renewed)) }
+      let isRenewed = try await enrolment.renewIfDue() != nil
+      guard let tls, let identity = try await enrolment.identity() else { return }
+      let material = TLSMaterial(identity)
+      if material.certificateChain != tls.current.material.certificateChain
+        || material.authorities != tls.current.material.authorities
+      {
+        tls.update(material)
+      }
+      if isRenewed { _ = try await enrolment.registerOnce(registration) }
     } catch {
-      log.warning("the certificate could not be renewed yet", [("reason", "\(error)")])
+      log.warning("the certificate could not be looked at", [("reason", "\(error)")])
     }
   }
 

@@ -8,10 +8,14 @@ import Metadata
 import ObjectEngine
 import Placement
 import Runtime
+import Synchronization
 import Telemetry
 
 /// A storage server: stores, the chunk service over them, and what keeps it a member.
 struct StorageServerNode: Sendable {
+  /// What calls have to end when a disk was replaced: the server is back at once.
+  private static let shortDeadline: Duration = .seconds(5)
+
   /// Its lock is held for as long as the node lives.
   private let directory: ServerDirectory
   private let stores: LocalStores
@@ -26,7 +30,7 @@ struct StorageServerNode: Sendable {
     let random = SystemRandom()
     let files = SystemFileSystem(unsafeSkipsSyncs: UnsafeSyncs.areSkipped(configuration, log))
     let directory = try ServerDirectory(configuration, files: files)
-    var list = try directory.stores(random: random)
+    let list = try directory.stores(random: random)
     let member = try await ClusterMember.open(configuration, directory, list, log: log)
     let cluster = member.cluster
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
@@ -35,22 +39,25 @@ struct StorageServerNode: Sendable {
         LocalStores.Place(directory: $0, id: $1.id, mayMake: !$1.isMade)
       },
       LocalStores.Settings(configuration, files: files, cluster: cluster, pool: pool, log: log))
-    if !list.allSatisfy(\.isMade) {
-      for index in list.indices { list[index].isMade = true }
-      try directory.write(list)
-    }
+    if !list.allSatisfy(\.isMade) { try directory.noteMade(Set(list.map(\.id))) }
     let budget = configuration.number("BUFFER_BUDGET")
+    // Slow uploads hold buffers for as long as they last.
+    let reads = budget / 4
+    let writes = budget - reads
     let service = try ChunkRPCServer(
       stores: stores.all, server: member.registration.id, cluster: cluster,
       version: CommandLineTool.version, address: member.bindAddress,
       port: configuration.number("GRPC_PORT"), security: member.security, pool: pool,
-      buffers: BufferPool(limit: budget, cacheLimit: budget), log: log)
+      buffers: BufferPool(limit: writes, cacheLimit: writes),
+      readBuffers: BufferPool(limit: reads, cacheLimit: reads), log: log)
     return StorageServerNode(
       directory: directory, stores: stores, service: service, member: member, log: log)
   }
 
-  /// Serves until a signal ends it.
-  func serve(_ configuration: Configuration) async throws {
+  /// Serves until a signal ends it. Returns true when it ended because a disk was replaced, and is
+  /// to be opened again.
+  func serve(_ configuration: Configuration) async throws -> Bool {
+    let reopening = Reopening()
     let metrics = StorageServerMetrics(stores: stores, server: service)
     let port = UInt16(clamping: configuration.number("METRICS_PORT"))
     let pages = try HTTPServer(
@@ -71,6 +78,12 @@ struct StorageServerNode: Sendable {
       group.addTask { try await pages.run() }
       group.addTask { await member.run() }
       group.addTask {
+        guard await diskWasReplaced() else { return }
+        log.warning("a disk was replaced: the stores are opened again")
+        reopening.isDue.store(true, ordering: .relaxed)
+        service.beginShutdown(deadline: min(deadline, Self.shortDeadline))
+      }
+      group.addTask {
         await Signals.forward(reload: {}) {
           log.info("stopping: running calls may end")
           service.beginShutdown(deadline: deadline)
@@ -82,6 +95,18 @@ struct StorageServerNode: Sendable {
       group.cancelAll()
     }
     log.info("stopped")
+    return reopening.isDue.load(ordering: .relaxed)
+  }
+
+  /// Waits until other stores are listed than were opened; false when the task is cancelled.
+  private func diskWasReplaced() async -> Bool {
+    let opened = stores.all.map(\.id)
+    while (try? await Task.sleep(for: .seconds(1))) != nil {
+      if let listed = try? directory.listedStores(), !listed.isEmpty, listed != opened {
+        return true
+      }
+    }
+    return false
   }
 
   /// What the stores need now and then: sparse volumes are compacted.
@@ -93,4 +118,9 @@ struct StorageServerNode: Sendable {
       workers: [StoreCompactor(stores: set)], wallClock: SystemWallClock(),
       pool: ThreadPool(name: "background", threadCount: 1), log: log)
   }
+}
+
+/// Whether a node is to be opened again.
+private final class Reopening: Sendable {
+  let isDue = Atomic(false)
 }

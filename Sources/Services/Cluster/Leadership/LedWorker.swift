@@ -47,6 +47,6 @@ public final class LedWorker: BackgroundWorker {
       return term != lease.fence
     }
     if isNew { worker.beginTerm() }
-    return try await WorkLease.$current.withValue(lease) { try await worker.step() }
+    return try await lease.lead { try await worker.step() }
   }
 }

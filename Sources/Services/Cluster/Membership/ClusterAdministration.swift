@@ -79,10 +79,17 @@ public enum ClusterAdministrationError: Error, Hashable, Sendable {
 /// What operators do with the members of a cluster. Any gateway carries it out.
 public struct ClusterAdministration: Sendable {
   private let membership: ClusterMembership
+  private let leadership: Leadership?
   private var metadata: any ClusterMetadata { membership.metadata }
 
-  /// Administers the members of `membership`.
-  public init(_ membership: ClusterMembership) { self.membership = membership }
+  /// Administers the members of `membership`; `leadership` tells who does the background work.
+  public init(_ membership: ClusterMembership, leadership: Leadership? = nil) {
+    self.membership = membership
+    self.leadership = leadership
+  }
+
+  /// Whether the gateway that is asked does the background work of all.
+  public var leads: Bool { leadership?.lease != nil }
 
   /// All servers by id, those that left included.
   public func servers() async throws -> [StorageServerStatus] {

@@ -67,7 +67,23 @@ public final class ClusterMembership: Sendable {
   }
 
   /// Adds a storage server, or brings what is known of it up to date, and goes by it at once.
+  ///
+  /// Throws `preconditionFailed` when a new one is to take the place of a server that gateways
+  /// have heard of lately: no storage server may push out another.
   public func register(_ server: StorageServerRegistration) async throws {
+    if let replacing = server.replacing, replacing != server.id {
+      let members = try await metadata.members()
+      let isNew = members.servers.first { $0.id == server.id }.map { $0.state == .left } ?? true
+      let old = members.servers.first { $0.id == replacing }
+      let limit = configuration.inactiveAfter.wholeMilliseconds
+      if isNew {
+        guard let old else { throw MetadataError.notFound("storage server to be replaced") }
+        guard
+          old.state == .left
+            || members.time.milliseconds - old.lastHeartbeat.milliseconds >= limit
+        else { throw MetadataError.preconditionFailed }
+      }
+    }
     try await metadata.register(server)
     try await refresh()
   }

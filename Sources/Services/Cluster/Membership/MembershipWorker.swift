@@ -1,3 +1,4 @@
+import ChunkStore
 import Metadata
 import Synchronization
 
@@ -34,7 +35,14 @@ public final class MembershipWorker: BackgroundWorker {
       failure = error
     }
     do {
-      try await membership.poll(recordsUsage: leadership.lease != nil)
+      if let lease = leadership.lease {
+        // So that every server hears soon who leads. What is recorded is no led work.
+        try await ChunkCallPolicy.$stamping.withValue(LeaseStamping(lease: lease)) {
+          try await membership.poll(recordsUsage: true)
+        }
+      } else {
+        try await membership.poll(recordsUsage: false)
+      }
     } catch {
       failure = failure ?? error
     }
