@@ -51,7 +51,8 @@ public final class ChunkRPCServer: Sendable {
   public init(
     stores: [any ChunkStore], server: ServerID, cluster: ClusterID, version: String,
     address: String, port: Int, security: ChunkRPCSecurity?, pool: ThreadPool,
-    buffers: BufferPool, readBuffers: BufferPool? = nil, settings: Settings = Settings(), log: Log = .none
+    buffers: BufferPool, readBuffers: BufferPool? = nil, settings: Settings = Settings(),
+    log: Log = .none
   ) throws(ChunkRPCError) {
     guard let security else { throw .insecure }
     let readBuffers = readBuffers ?? buffers
