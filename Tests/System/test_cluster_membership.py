@@ -255,14 +255,23 @@ def test_one_of_several_disks_is_replaced_while_the_others_serve(cluster, bucket
     await_made_again(cluster)
     stores = [s["id"] for s in entry(cluster, added)["stores"]]
     shutil.rmtree(drives[1])
+    # Directories say themselves which store they are, in whatever order they are given.
+    shuffled = ["--drives", ",".join(map(str, drives[1:] + drives[:1]))]
     told = cluster.run("storage-server", "replace-disk", drives[1], "--data-dir", added.data_dir,
-                       *added.arguments)
+                       *shuffled)
     assert told.returncode == 0, told.stderr
     cluster.until(lambda: [s["id"] for s in entry(cluster, added)["stores"]] != stores, 60)
     await_made_again(cluster)
     found = entry(cluster, added)["stores"]
     assert [s["id"] for s in found][::2] == stores[::2] and found[1]["id"] != stores[1]
     cluster.until(lambda: entry(cluster, added)["stores"][1]["chunks"] > 0, 120)
+    assert added.stop() == 0
+    added.arguments = shuffled
+    added.start()
+    cluster.await_active(7)
+    cluster.until(
+        lambda: all(s["health"] == "active" and s["chunks"] for s in entry(cluster, added)["stores"]),
+        60, lambda: f"{entry(cluster, added)}")
     library.read_all()
     for other in random.sample(cluster.servers[:6], 2):
         other.kill()

@@ -21,7 +21,9 @@ struct EmbeddedStores: Sendable {
     let ids = try await storeIDs(directories.count, metadata, random)
     let isReady = try await metadata.setting("stores_ready") != nil
     let files = settings.files
-    let arranged = await settings.pool.run { arrange(directories, ids, files) }
+    let arranged = await settings.pool.run {
+      LocalStores.arrange(directories, ids, files)
+    }
     let stores = try await LocalStores.open(
       zip(arranged, ids).map {
         LocalStores.Place(directory: $0, id: $1, mayMake: !isReady)
@@ -33,25 +35,6 @@ struct EmbeddedStores: Sendable {
     let pool = settings.pool
     _ = await withTaskExecutorPreference(pool) { await set.refresh() }
     return EmbeddedStores(set: set, stores: stores, pool: pool)
-  }
-
-  /// The directories in the order of the stores that they hold, whatever their order was: a disk
-  /// may be given another name or place. Those that hold none of them take the places that are left,
-  /// in order.
-  private static func arrange(
-    _ directories: [String], _ ids: [StoreID], _ files: any FileSystem
-  ) -> [String] {
-    var left = directories
-    var found: [StoreID: String] = [:]
-    for directory in directories {
-      let identity = try? LocalChunkStore.identity(ofDirectory: directory, fileSystem: files)
-      // A copy of a store's directory is none of the stores, and will not open as another.
-      guard let id = identity?.store, ids.contains(id), found[id] == nil else { continue }
-      found[id] = directory
-      left.removeAll { $0 == directory }
-    }
-    var others = left.makeIterator()
-    return ids.map { found[$0] ?? others.next() ?? "" }
   }
 
   /// The highest epoch of any chunk. Reads all names: for a start after a restore only.

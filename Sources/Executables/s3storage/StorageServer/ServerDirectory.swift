@@ -23,7 +23,7 @@ struct ServerDirectory {
   let root: DiskPath
   /// Who the server is, and its certificates.
   let cluster: ClusterDirectory
-  /// One directory for each store, in order.
+  /// One directory for each store, in any order.
   let storeDirectories: [String]
   /// Nil where another process may serve this directory.
   private let lock: (any FileHandle)?
@@ -64,6 +64,11 @@ struct ServerDirectory {
     return stores
   }
 
+  /// The directories of listed stores, in their order: each says itself which store it is.
+  func directories(of stores: [Store]) -> [String] {
+    LocalStores.arrange(storeDirectories, stores.map(\.id), files)
+  }
+
   /// Gives the store in `directory` up for a new one, which is made there: a disk was replaced. A
   /// server that runs meanwhile takes it up by itself. Throws unless the directory is empty.
   /// Returns the ids of the store that is gone and of the new one.
@@ -74,7 +79,7 @@ struct ServerDirectory {
       throw StartError("this server is not one of a cluster yet")
     }
     return try changingList { stores in
-      guard let index = storeDirectories.firstIndex(of: directory), index < stores.count else {
+      guard let index = directories(of: stores).firstIndex(of: directory) else {
         throw StartError("this server has no store in that directory")
       }
       let old = stores[index]

@@ -35,7 +35,7 @@ struct StorageServerNode: Sendable {
     let cluster = member.cluster
     let pool = ThreadPool(name: "io", threadCount: configuration.number("IO_THREADS"))
     let stores = try await LocalStores.open(
-      zip(directory.storeDirectories, list).map {
+      zip(directory.directories(of: list), list).map {
         LocalStores.Place(directory: $0, id: $1.id, mayMake: !$1.isMade)
       },
       LocalStores.Settings(configuration, files: files, cluster: cluster, pool: pool, log: log))

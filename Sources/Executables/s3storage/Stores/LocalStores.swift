@@ -43,6 +43,25 @@ struct LocalStores: Sendable {
     var mayMake: Bool
   }
 
+  /// The directories in the order of the stores that they hold, whatever their order was: a disk
+  /// may be given another name or place. Those that hold none of them take the places that are left,
+  /// in order: empty for stores that none is left for.
+  static func arrange(
+    _ directories: [String], _ ids: [StoreID], _ files: any FileSystem
+  ) -> [String] {
+    var left = directories
+    var found: [StoreID: String] = [:]
+    for directory in directories {
+      let identity = try? LocalChunkStore.identity(ofDirectory: directory, fileSystem: files)
+      // A copy of a store's directory is none of the stores, and will not open as another.
+      guard let id = identity?.store, ids.contains(id), found[id] == nil else { continue }
+      found[id] = directory
+      left.removeAll { $0 == directory }
+    }
+    var others = left.makeIterator()
+    return ids.map { found[$0] ?? others.next() ?? "" }
+  }
+
   /// Opens stores. One that is absent or foreign is offline and never made again.
   static func open(
     _ places: [Place], _ settings: Settings
