@@ -105,6 +105,27 @@ def test_the_master_key_is_exported_once_and_the_reminder_ends(private, tmp_path
     assert "not exported" not in private.admin("status")
 
 
+def test_no_master_key_is_rotated_that_few_stores_would_know(private):
+    fill(private)
+    private.admin("key", "rotate")
+    path = private.data_dir / "keys/master.key"
+    before = path.read_bytes()
+    stores = [private.data_dir / f"stores/{n}" for n in range(4)]
+    for store in stores:
+        store.rename(store.with_name(f"{store.name}.away"))
+    try:
+        deadline = time.monotonic() + 60
+        while sum(s["state"] == "active" for s in private.admin("status", "--json")["stores"]) > 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        refused = private.admin("key", "rotate", check=False)
+        assert refused.returncode == 1 and "too few stores" in refused.stderr, refused
+        assert path.read_bytes() == before and not list(path.parent.glob("*.next"))
+    finally:
+        for store in stores:
+            store.with_name(f"{store.name}.away").rename(store)
+
+
 def test_a_rotated_master_key_reads_the_old_data_and_the_old_key_opens_nothing(private):
     bodies = fill(private)
     path = private.data_dir / "keys/master.key"

@@ -45,7 +45,7 @@ def test_status_and_workers_say_who_does_what_and_how_the_members_are(make_clust
         found = workers(gateway)
         assert found.keys() == LED | EACH, found.keys() ^ (LED | EACH)
         for name, worker in found.items():
-            assert worker["state"] in ("waiting", "running", "paused", "failing"), worker
+            assert worker["state"] in ("waiting", "working", "failing"), worker
             assert worker["runs"] > 0 and worker["last_run_at"], worker
             assert (worker["detail"] == AWAY) == (
                 gateway is other and name in LED | {"leadership"}), worker

@@ -36,6 +36,8 @@ struct AdminError: Error, Hashable, Sendable {
     case AccessError.invalidInput(let reason): self = .badRequest(reason)
     case MasterKeyError.rotationUnfinished:
       self.init(409, "conflict", "a rotation of the master key is not finished; else restart")
+    case MasterKeyError.tooFewStores:
+      self.init(409, "conflict", "too few stores can take the keys; nothing was changed")
     case let error as HTTPTransferError:
       switch error {
       case .malformed(let reason): self = .badRequest("the body is malformed: \(reason)")

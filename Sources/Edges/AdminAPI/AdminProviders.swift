@@ -185,6 +185,8 @@ public protocol BackupReading: AnyObject, Sendable {
 public enum MasterKeyError: Error, Hashable, Sendable {
   /// A rotation runs, or ended without showing which key is in force; a restart finds that out.
   case rotationUnfinished
+  /// Too few stores can take the keys that a new master key wraps: nothing was changed.
+  case tooFewStores
 }
 
 /// Settings of the installation that the Admin API keeps in its metadata.
@@ -197,7 +199,9 @@ public enum AdminSettings {
 public protocol MasterKeyManaging: Sendable {
   /// The text of the master key file in force.
   func exportText() async throws -> String
-  /// Puts a new master key in force: keys are wrapped anew, data stays as it is. When this throws,
-  /// the old key is in force still.
+  /// Puts a new master key in force: keys are wrapped anew, data stays as it is.
+  ///
+  /// When this throws `tooFewStores` or what a disk throws before the commit, the old key is in force
+  /// still; after `rotationUnfinished` both files are kept until it is called again, or a restart.
   func rotate() async throws
 }

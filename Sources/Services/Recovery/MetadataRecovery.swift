@@ -1,4 +1,5 @@
 import Base
+import Erasure
 public import Metadata
 public import ObjectEngine
 public import Runtime
@@ -141,9 +142,15 @@ public final class MetadataRecovery: Sendable {
     return .seconds(1)
   }
 
+  /// The same as `publishKeys`; returns whether one more store has the keys than losses are borne, or
+  /// all where there are fewer. The old master key is let go only then.
+  public func publishKeysToEnough() async throws -> Bool {
+    let all = KeyPublisher(engine: engine, metadata: metadata).targets.count
+    return try await publishKeys() >= min(all, engine.configuration.scheme.parity + 1)
+  }
+
   /// Puts the keys into every store that is to have them and has not got them as they are now.
-  /// Returns how many of them have the keys. After a rotation of the master key this must come to
-  /// enough stores before the old key is let go.
+  /// Returns how many of them have the keys.
   @discardableResult
   public func publishKeys() async throws -> Int {
     let publisher = KeyPublisher(engine: engine, metadata: metadata)

@@ -138,7 +138,7 @@ class Postgres(Process):
         self.initialise()
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
-            "max_connections": 200, "shared_buffers": "64MB"}
+            "max_connections": 600, "shared_buffers": "64MB"}
         command = [*self.prefix, self.programs / "postgres", "-D", self.directory / "data"]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]

@@ -69,7 +69,7 @@ extension Gateway {
     let keeper = MasterKeyKeeper(
       master: keys.master, file: masterKey, metadata: engine.metadata, ring: keys.ring,
       pool: engine.pool, random: SystemRandom(),
-      publish: { [recovery] in try await recovery.publishKeys() })
+      publish: { [recovery] in try await recovery.publishKeysToEnough() })
     let reporting = BackgroundReporting(work: work)
     var providers = AdminProviders(
       installation: installation, scrubbing: reporting, workers: reporting, backups: backups,

@@ -26,15 +26,16 @@ final class MasterKeyKeeper: MasterKeyManaging {
   private let ring: KeyRing
   private let pool: ThreadPool
   private let random: any RandomSource
-  private let publish: @Sendable () async throws -> Void
+  private let publish: @Sendable () async throws -> Bool
   private let state: Mutex<State>
 
   /// Keeps `master`, which lies in `file` and wraps the keys of `ring`; `publish` puts what it wraps
-  /// into the stores, where the keys must be before the old master key is let go.
+  /// into the stores, where the keys must be before the old master key is let go, and tells whether
+  /// enough of them have it.
   init(
     master: MasterKey, file: MasterKeyFile, metadata: any MetadataStore, ring: KeyRing,
     pool: ThreadPool, random: any RandomSource,
-    publish: @escaping @Sendable () async throws -> Void
+    publish: @escaping @Sendable () async throws -> Bool
   ) {
     self.file = file
     self.metadata = metadata
@@ -60,6 +61,7 @@ final class MasterKeyKeeper: MasterKeyManaging {
     defer { state.withLock { $0.isRotating = false } }
     // Another next key would be written over the one that all data hangs on.
     if state.withLock({ $0.isFileBehind }) { try await finish() }
+    guard try await publish() else { throw MasterKeyError.tooFewStores }
     let master = MasterKey(random: random.bytes)
     try await pool.run { [file] in
       try SmallFile(files: file.files).write(
@@ -86,7 +88,8 @@ final class MasterKeyKeeper: MasterKeyManaging {
 
   /// Replaces the file by the one beside it, which the stored keys are wrapped by.
   private func finish() async throws {
-    try await publish()
+    // Until then both files are needed, and both stay.
+    guard try await publish() else { throw MasterKeyError.rotationUnfinished }
     CrashPoint.reach(.rotationPublished)
     let text = state.withLock { Array($0.master.text.utf8) }
     try await pool.run { [file] in
