@@ -29,7 +29,8 @@ final class ExtentReader: Sendable {
   /// Whether a store of the extent may be waited for without a thread.
   private let isDistant: Bool
   private let engine: ObjectEngine
-  private let opener: SegmentOpener
+  /// Those that no stripe is being opened by: stripes are opened side by side.
+  private let openers: Mutex<[SegmentOpener]>
   private let coder: StripeCoder
   private let state: Mutex<State>
 
@@ -47,11 +48,16 @@ final class ExtentReader: Sendable {
     do {
       geometry = try ExtentGeometry(
         scheme: scheme, plaintextLength: Int(extent.plaintextLength))
-      opener = try engine.keys.opener(
-        for: extent.id, wrappedKey: WrappedExtentKey(extent.wrappedKey))
+      openers = Mutex([try Self.opener(of: extent, engine)])
     } catch {
       throw .corrupt
     }
+  }
+
+  private static func opener(
+    of extent: Extent, _ engine: ObjectEngine
+  ) throws -> SegmentOpener {
+    try engine.keys.opener(for: extent.id, wrappedKey: WrappedExtentKey(extent.wrappedKey))
   }
 
   /// Closes the chunks. Reads that still run fail.
@@ -320,6 +326,8 @@ final class ExtentReader: Sendable {
     _ stripe: Stripe, segments: Range<Int>, in memory: AlignedBuffer, layout: StripeLayout
   ) throws {
     compact(stripe, segments: segments, in: memory, layout: layout)
+    let opener = try openers.withLock { $0.popLast() } ?? Self.opener(of: extent, engine)
+    defer { openers.withLock { $0.append(opener) } }
     var target = 0
     for segment in segments {
       let start = segment * SegmentLayout.storedByteCount
