@@ -3,6 +3,7 @@
 The programs that they call are stand-ins which write down their calls.
 """
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -165,3 +166,13 @@ def test_a_change_of_the_requirements_installs_them(clone):
     moment = time.time() + 5
     os.utime(clone.path / "Tests/System/requirements.txt", (moment, moment))
     assert any(c.startswith("pip") for c in clone.make("deps-test")[1])
+
+
+def test_github_runs_the_same_targets_as_ci():
+    def targets(text):
+        return re.findall(r"^\W*(?:run: )?(make [a-z]+)$", text, re.M)
+
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    script = (ROOT / ".ci/run").read_text()
+    assert targets(workflow) == targets(script) == ["make check", "make test"]
+    assert 'COVERAGE: "1"' in workflow and "COVERAGE=1" in script

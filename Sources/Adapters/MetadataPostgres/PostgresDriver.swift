@@ -35,8 +35,8 @@ public final class PostgresDriver: SQLDriver {
   /// Prepares to connect to `url`, without doing so yet.
   ///
   /// `threads` runs the statements: it has as many threads as there are connections, those of the
-  /// resolver included, or those that hold locks may wait for a thread that waits for them. `clock` replaces the database's clock in
-  /// tests.
+  /// resolver included, or those that hold locks may wait for a thread that waits for them. `clock`
+  /// replaces the database's clock in tests.
   init(
     url: String, threads: ThreadPool?, clock: (any WallClock)?, random: any RandomSource,
     options: PostgresOptions, log: Log

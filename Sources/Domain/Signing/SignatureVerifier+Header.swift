@@ -144,13 +144,3 @@ struct AuthorizationHeader {
     return bytes
   }
 }
-
-extension ArraySlice<UInt8> {
-  /// The slice without spaces and tabs at both ends.
-  func trimmingBlanks() -> ArraySlice<UInt8> {
-    var slice = self
-    while let first = slice.first, first == 0x20 || first == 0x09 { slice.removeFirst() }
-    while let last = slice.last, last == 0x20 || last == 0x09 { slice.removeLast() }
-    return slice
-  }
-}

@@ -1,3 +1,5 @@
+internal import Base
+
 /// The headers that a signature of version 2 covers: those sent, and those that a client put into
 /// the query of the URL instead.
 ///

@@ -107,18 +107,10 @@ struct ChunkServiceFigures {
     let rounds = max(1, byteCount / (Self.streams * Self.chunkLength))
     let put = try await repeated(rounds) { number in try await self.put(number, remote) }
     let get = try await repeated(rounds) { number in try await self.get(number, remote) }
-    var times: [UInt64] = []
-    for _ in 0..<2000 {
-      let start = MonotonicTime.nanoseconds
-      _ = try await connection.health()
-      times.append(MonotonicTime.nanoseconds - start)
-    }
-    times.sort()
     await connection.close()
     return [
       ("put_mib_per_second", put.rate), ("put_cpu_seconds_per_gib", put.processorSeconds),
       ("get_mib_per_second", get.rate), ("get_cpu_seconds_per_gib", get.processorSeconds),
-      ("health_p50_microseconds", Double(times[times.count / 2]) / 1000),
     ]
   }
 

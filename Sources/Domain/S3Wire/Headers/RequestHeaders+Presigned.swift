@@ -1,3 +1,5 @@
+internal import Base
+
 extension RequestHeaders {
   /// These headers and those that a presigned URL carries in its query.
   ///
@@ -18,18 +20,9 @@ extension RequestHeaders {
       guard name.hasPrefix("x-amz-") || (isContentField && includingContentFields),
         !Self.ignored.contains(name), !name.hasPrefix("x-amz-checksum-"), !contains(name)
       else { continue }
-      all.append(
-        Field(name: Array(name.utf8)[...], value: Self.trimmingBlanks(parameter.value)))
+      all.append(Field(name: Array(name.utf8)[...], value: parameter.value.trimmingBlanks()))
     }
     return RequestHeaders(all)
-  }
-
-  /// A value as a header has it: without blanks around it.
-  private static func trimmingBlanks(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    var value = value
-    while let first = value.first, first == 0x20 || first == 0x09 { value.removeFirst() }
-    while let last = value.last, last == 0x20 || last == 0x09 { value.removeLast() }
-    return value
   }
 
   private static let ignored: Set<String> = [
