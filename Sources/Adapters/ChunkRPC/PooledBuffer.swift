@@ -11,6 +11,13 @@ final class PooledBuffer: Sendable {
     memory = try await pool.acquire(count)
   }
 
+  /// A buffer of at least `count` bytes when the pool has it at once and keeps `others` bytes.
+  init?(_ count: Int, from pool: BufferPool, keeping others: Int) {
+    guard let memory = pool.tryAcquire(count, keeping: others) else { return nil }
+    self.pool = pool
+    self.memory = memory
+  }
+
   deinit {
     pool.release(memory)
   }

@@ -65,6 +65,9 @@ public protocol ChunkWriter: AnyObject, Sendable {
   /// may write to `buffer` until the call returns. After an error only `abort` is of use.
   func append(_ buffer: AlignedBuffer, _ range: Range<Int>) async throws(ChunkStoreError)
 
+  /// As `append` where that neither waits nor fails; false, and nothing done, where it may.
+  func appendAtOnce(_ buffer: AlignedBuffer, _ range: Range<Int>) -> Bool
+
   /// Ends the chunk; when it returns, the chunk is durable and has replaced one of the same name.
   ///
   /// `trailer` describes exactly the bytes appended; it is written as given. Throws `tooLarge`
@@ -82,6 +85,9 @@ public protocol ChunkWriter: AnyObject, Sendable {
 }
 
 extension ChunkWriter {
+  /// Every piece is waited for.
+  public func appendAtOnce(_ buffer: AlignedBuffer, _ range: Range<Int>) -> Bool { false }
+
   /// One part after the other.
   public func finish(
     _ trailer: ChunkTrailer, appending parts: [ChunkPart]

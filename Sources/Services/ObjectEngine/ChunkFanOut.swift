@@ -48,8 +48,13 @@ final class ChunkFanOut: @unchecked Sendable {
       return try await begin(stripe)
     }
     let writers = writers
+    let waited = present.filter { index in
+      writers[index]?.appendAtOnce(stripe.buffer.memory, stripe.range(index)) != true
+    }
+    guard !waited.isEmpty else { return }
     let errors = await calls.run(
-      present, distant: distant, inline: near, isEnough: { self.isEnough($0) }
+      waited, distant: distant, inline: near, settled: present.filter { !waited.contains($0) },
+      isEnough: { self.isEnough($0) }
     ) {
       index throws(ChunkStoreError) in
       try await writers[index]?.append(stripe.buffer.memory, stripe.range(index))

@@ -170,7 +170,9 @@ final class ChunkStream: Sendable {
     var request = GetRequest(store: store, chunk: chunk)
     request.offset = range.lowerBound
     request.length = range.count
-    request.messageLength = WireLimits.firstData
+    // Long reads have fewer messages; short ones do not make the server read what nobody wants.
+    let isLong = range.count >= 4 * WireLimits.data
+    request.messageLength = isLong ? WireLimits.data : WireLimits.pieceData
     request.isWithoutTrailer = true
     server.counters.sent()
     _ = await call.start(OutgoingMessage(request.encoded), isLast: true)

@@ -19,7 +19,7 @@ struct RemoteChunkStore: ChunkStore {
       throw .tooLarge("a record with \(trailer.blockChecksums.count) checksums")
     }
     var frame = PutMessage.Frame(
-      store: id, header: header, maximumData: 0, isSmall: true, space: space)
+      store: id, header: header, isSmall: true, space: space)
     frame.addTrailer(trailer, checksums: trailer.blockChecksums[...])
     let message = try await server.message(frame, data, range)
     _ = try await server.unary(
@@ -121,19 +121,29 @@ extension RemoteServer {
   func message(
     _ frame: PutMessage.Frame, _ data: AlignedBuffer, _ range: Range<Int>
   ) async throws(ChunkStoreError) -> OutgoingMessage {
-    var frame = frame
     guard !range.isEmpty else { return OutgoingMessage(frame.head.bytes + frame.tail.bytes) }
-    let lease: PooledBuffer
+    let lease = try await lease(range.count)
+    lease.memory.copy(from: data, range, at: 0)
+    return message(frame, lease, count: range.count)
+  }
+
+  /// A message with the first `count` bytes of a buffer that nobody writes to any more.
+  func message(
+    _ frame: PutMessage.Frame, _ lease: PooledBuffer, count: Int
+  ) -> OutgoingMessage {
+    var frame = frame
+    frame.addData(count: count)
+    counters.sent(bytes: count)
+    return OutgoingMessage(
+      frame.head.bytes, MessageSlice(lease.memory, 0..<count, owner: lease), frame.tail.bytes)
+  }
+
+  /// A buffer for a message; waits until the server's others leave room for it.
+  func lease(_ count: Int) async throws(ChunkStoreError) -> PooledBuffer {
     do {
-      lease = try await PooledBuffer(range.count, from: buffers)
+      return try await PooledBuffer(count, from: buffers)
     } catch {
       throw .offline("the call was cancelled")
     }
-    lease.memory.copy(from: data, range, at: 0)
-    frame.addData(count: range.count)
-    counters.sent(bytes: range.count)
-    return OutgoingMessage(
-      frame.head.bytes, MessageSlice(lease.memory, 0..<range.count, owner: lease),
-      frame.tail.bytes)
   }
 }

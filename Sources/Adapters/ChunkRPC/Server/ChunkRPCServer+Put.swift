@@ -6,25 +6,11 @@ internal import Runtime
 extension ChunkRPCServer {
   /// Writes one chunk. Whatever ends the call before the chunk is complete gives it up.
   func put(_ call: ServerCall) async throws {
-    let lease = try await PooledBuffer(WireLimits.firstData, from: buffers)
-    let first = try await nextPut(call, into: lease, upTo: WireLimits.firstData)
-    guard let id = first.store, let header = first.header else {
-      throw FormatError("the first message names no store or no chunk")
-    }
-    guard let store = stores[id] else { throw ChunkStoreError.offline("no such store here") }
-    if first.isSmall {
-      try await putSmall(first, header, to: store, from: lease.memory)
-    } else {
-      let maximum = first.maximumData == 0 ? WireLimits.data : first.maximumData
-      guard maximum <= WireLimits.data else {
-        throw FormatError("messages have at most 1 MiB of data")
-      }
-      let writer = try await store.beginChunk(header)
+    if let begun = try await beginPut(call) {
+      let writer = begun.writer
+      var incoming = begun.chunk
       do {
-        var incoming = IncomingChunk(header.id)
-        if try await incoming.take(first, from: lease.memory, writer) == false {
-          try await putRest(call, &incoming, writer, lease: lease, maximum: maximum)
-        }
+        while try await incoming.take(try await nextPut(call), writer) == false {}
       } catch {
         await writer.abort()
         throw error
@@ -34,42 +20,49 @@ extension ChunkRPCServer {
     await call.finish(OutgoingMessage([]))
   }
 
-  private func putRest(
-    _ call: ServerCall, _ incoming: inout IncomingChunk, _ writer: any ChunkWriter,
-    lease: consuming PooledBuffer, maximum: Int
-  ) async throws {
-    var lease: PooledBuffer? = lease
-    if maximum > WireLimits.firstData {
-      // Nobody waits for one buffer while holding another.
-      lease = nil
-      lease = try await PooledBuffer(maximum, from: buffers)
+  /// Takes the first message; nil when it brought all of the chunk. A function of its own, so that
+  /// nobody holds the message's buffer when the next one is waited for.
+  private func beginPut(
+    _ call: ServerCall
+  ) async throws -> (chunk: IncomingChunk, writer: any ChunkWriter)? {
+    let first = try await nextPut(call)
+    guard let id = first.message.store, let header = first.message.header else {
+      throw FormatError("the first message names no store or no chunk")
     }
-    guard let buffer = lease else { return }
-    while true {
-      let message = try await nextPut(call, into: buffer, upTo: maximum)
-      if try await incoming.take(message, from: buffer.memory, writer) { return }
+    guard let store = stores[id] else { throw ChunkStoreError.offline("no such store here") }
+    if first.message.isSmall {
+      try await putSmall(first, header, to: store)
+      return nil
+    }
+    let writer = try await store.beginChunk(header)
+    do {
+      var incoming = IncomingChunk(header.id)
+      return try await incoming.take(first, writer) ? nil : (incoming, writer)
+    } catch {
+      await writer.abort()
+      throw error
     }
   }
 
   private func putSmall(
-    _ message: PutMessage, _ header: ChunkHeader, to store: any ChunkStore,
-    from buffer: AlignedBuffer
+    _ piece: IncomingPiece, _ header: ChunkHeader, to store: any ChunkStore
   ) async throws {
+    let message = piece.message
     guard message.dataLength <= ChunkLimits.smallDataLength else {
       throw ChunkStoreError.tooLarge("a record of \(message.dataLength) bytes")
     }
     var incoming = IncomingChunk(header.id)
-    let range = 0..<message.dataLength
-    guard let trailer = try incoming.check(message, in: buffer) else {
+    guard let trailer = try incoming.check(piece) else {
       throw FormatError("a record without a trailer")
     }
     try await store.putSmall(
-      header, data: buffer, range: range, trailer: trailer, space: message.space)
+      header, data: piece.memory, range: 0..<message.dataLength, trailer: trailer,
+      space: message.space)
   }
 
-  private func nextPut(
-    _ call: ServerCall, into lease: PooledBuffer, upTo limit: Int
-  ) async throws -> PutMessage {
+  /// The next message. It waits for a buffer of its length while the library holds it: a stream
+  /// that stands still has none, and none waits for a second one.
+  private func nextPut(_ call: ServerCall) async throws -> IncomingPiece {
     call.beginOperation(timeout: settings.receiveTimeout)
     let received = await call.receive()
     call.endOperation()
@@ -77,10 +70,25 @@ extension ChunkRPCServer {
     guard let received else {
       throw RPCStatus(.invalidArgument, "the chunk ends without a trailer")
     }
-    let message = try PutMessage(received, dataInto: lease.memory, upTo: limit)
+    let length = min(max(received.count, 1), WireLimits.data)
+    let lease = try await PooledBuffer(length, from: buffers)
+    let message = try PutMessage(received, dataInto: lease.memory, upTo: length)
     counters.received(bytes: message.dataLength)
-    return message
+    return IncomingPiece(message: message, lease: lease)
   }
+}
+
+/// A message and the buffer that its data lies in, from its beginning.
+private struct IncomingPiece {
+  let message: PutMessage
+  private let lease: PooledBuffer
+
+  init(message: PutMessage, lease: PooledBuffer) {
+    self.message = message
+    self.lease = lease
+  }
+
+  var memory: AlignedBuffer { lease.memory }
 }
 
 /// A chunk while it comes in: what is written is what its checksums describe.
@@ -94,19 +102,21 @@ private struct IncomingChunk {
 
   /// Writes a message's data; returns true when the chunk is complete and durable.
   mutating func take(
-    _ message: PutMessage, from buffer: AlignedBuffer, _ writer: any ChunkWriter
+    _ piece: IncomingPiece, _ writer: any ChunkWriter
   ) async throws -> Bool {
-    let trailer = try check(message, in: buffer)
-    if message.dataLength > 0 { try await writer.append(buffer, 0..<message.dataLength) }
-    guard let trailer else { return false }
-    try await writer.finish(trailer)
-    return true
+    let trailer = try check(piece)
+    let data = ChunkPart(piece.memory, 0..<piece.message.dataLength)
+    if let trailer {
+      try await writer.finish(trailer, appending: data.range.isEmpty ? [] : [data])
+      return true
+    }
+    if !data.range.isEmpty { try await writer.append(data.buffer, data.range) }
+    return false
   }
 
   /// Checks what a message brings; returns the trailer when that is complete.
-  mutating func check(
-    _ message: PutMessage, in buffer: AlignedBuffer
-  ) throws -> ChunkTrailer? {
+  mutating func check(_ piece: IncomingPiece) throws -> ChunkTrailer? {
+    let message = piece.message
     if message.dataLength > 0 {
       guard run.dataLength.isMultiple(of: AlignedBuffer.alignment) else {
         throw FormatError("data behind the last block")
@@ -114,7 +124,7 @@ private struct IncomingChunk {
       guard message.dataLength <= ChunkLimits.dataLength - run.dataLength else {
         throw ChunkStoreError.tooLarge("a chunk of more than \(ChunkLimits.dataLength) bytes")
       }
-      unsafe buffer.withBytes(0..<message.dataLength) { unsafe run.append($0) }
+      unsafe piece.memory.withBytes(0..<message.dataLength) { unsafe run.append($0) }
     }
     checksums += message.checksums
     guard checksums.count <= ChunkChecksum.count(dataLength: run.dataLength) else {

@@ -6,8 +6,8 @@ internal import Erasure
 enum WireLimits {
   /// Data of one message.
   static let data = ByteCount.mebibyte
-  /// Data of the first message of a chunk that is written.
-  static let firstData = 256 * ByteCount.kibibyte
+  /// Data of a message that gathers no pieces, and of those that bring a chunk.
+  static let pieceData = 256 * ByteCount.kibibyte
   /// Checksums of one message of a chunk that is written: those of 4 GiB.
   static let checksums = 65_536
   /// Names in one message.

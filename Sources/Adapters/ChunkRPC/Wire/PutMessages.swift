@@ -12,7 +12,6 @@ struct PutMessage {
   var checksums: [UInt32] = []
   /// Decoded when all checksums are there.
   var trailer: ProtoReader<ProtoBytes>?
-  var maximumData = 0
   var isSmall = false
   var space = ChunkSpace.free
 
@@ -30,7 +29,6 @@ struct PutMessage {
         try reader.source.read(dataLength, into: buffer, at: 0)
       case 4: try reader.fixed32(into: &checksums, upTo: WireLimits.checksums)
       case 5: trailer = try reader.message(upTo: WireLimits.request)
-      case 6: maximumData = try reader.number(upTo: Int(UInt32.max))
       case 7: isSmall = try reader.number() != 0
       case 8: space = try reader.number() == 1 ? .reserve : .free
       default: break
@@ -45,12 +43,11 @@ struct PutMessage {
 
     /// The first message of a chunk.
     init(
-      store: StoreID, header: ChunkHeader, maximumData: Int, isSmall: Bool = false,
+      store: StoreID, header: ChunkHeader, isSmall: Bool = false,
       space: ChunkSpace = .free
     ) {
       head.write(1, store.bytes)
       head.write(2, ChunkWire.encode(header))
-      head.write(6, maximumData)
       head.write(7, isSmall)
       head.write(8, space == .reserve ? 1 : 0)
     }

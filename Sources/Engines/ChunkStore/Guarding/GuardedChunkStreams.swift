@@ -22,9 +22,19 @@ final class GuardedChunkWriter: ChunkWriter {
     }
   }
 
+  func appendAtOnce(_ buffer: AlignedBuffer, _ range: Range<Int>) -> Bool {
+    writer.appendAtOnce(buffer, range)
+  }
+
   func finish(_ trailer: ChunkTrailer) async throws(ChunkStoreError) {
+    try await finish(trailer, appending: [])
+  }
+
+  func finish(
+    _ trailer: ChunkTrailer, appending parts: [ChunkPart]
+  ) async throws(ChunkStoreError) {
     do throws(ChunkStoreError) {
-      try await writer.finish(trailer)
+      try await writer.finish(trailer, appending: parts)
       gate.breaker.record(.success)
     } catch {
       gate.note(error)
