@@ -5,6 +5,7 @@ import Erasure
 import HTTPServer
 import Metadata
 import ObjectEngine
+import Recovery
 import Runtime
 
 extension AdminService {
@@ -44,6 +45,7 @@ extension AdminService {
         "chunks": AdminResponse.number(stores.reduce(0) { $0 + $1.health.chunkCount }),
         "counts": Self.counts(counts), "sweep_held": .bool(hold != [0]),
         "master_key_exported": .bool(exported.map { !$0.isEmpty } ?? false),
+        "change_log": providers.recovery.map { Self.changeLog($0.logStatus) } ?? .null,
         "members": members,
       ])
   }

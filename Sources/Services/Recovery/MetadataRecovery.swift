@@ -1,4 +1,5 @@
 import Base
+import ChunkStore
 import Erasure
 public import Metadata
 public import ObjectEngine
@@ -30,7 +31,11 @@ public final class MetadataRecovery: Sendable {
     var isWaitingForStores = false
     var isReconciling = false
     var isSnapshotting = false
+    var survey = LogSurvey()
   }
+
+  /// Pieces of the log whose copies one step makes up at most.
+  private static let madeUpPieces = 128
 
   /// How it is done.
   public let configuration: RecoveryConfiguration
@@ -139,7 +144,28 @@ public final class MetadataRecovery: Sendable {
       let stale = marks.filter { seen.contains($0.number) && !unfinished.contains($0.number) }
       try await metadata.relog(Array(stale.prefix(64)))
     }
-    return .seconds(1)
+    if journal.takeForgottenShort() { try await surveyLog(journal) }
+    return await journal.makeUpCopies(limit: Self.madeUpPieces) ? .milliseconds(10) : .seconds(1)
+  }
+
+  /// Looks in all stores in sight for pieces of the log that lie in too few of them, as another
+  /// process or a store that is gone may have left them, and has their copies made up.
+  private func surveyLog(_ journal: ChangeJournal) async throws {
+    let stores = logStores
+    let completer = LogCompleter(
+      engine: engine, logStores: stores, copies: min(journal.copies, stores.stores.all.count))
+    let floor =
+      try await LogTrimmer(
+        engine: engine, metadata: metadata, configuration: configuration
+      ).floor() ?? 0
+    let found = await withTaskExecutorPreference(engine.pool) {
+      await completer.survey(above: floor)
+    }
+    guard !found.isEmpty else { return }
+    log.warning(
+      "pieces of the change log lie in fewer stores than they should",
+      [("pieces", "\(found.count)")])
+    journal.keepShort(found)
   }
 
   /// The same as `publishKeys`; returns whether one more store has the keys than losses are borne, or
@@ -174,9 +200,19 @@ public final class MetadataRecovery: Sendable {
   /// Has the next `stepSnapshots` make a snapshot.
   public func requestSnapshot() { state.withLock { $0.isRequested = true } }
 
-  /// Makes a snapshot when one is due, and removes what it makes needless. Returns after how long
+  /// Makes a snapshot when one is due, and removes what it makes needless; once stores have come or
+  /// gone, looks for pieces of the log with too few copies. Returns after how long
   /// it is to be called again.
   public func stepSnapshots() async throws -> Duration {
+    if let journal = state.withLock({ $0.journal }) {
+      let present = Set(engine.stores.all.map(\.id).filter(logStores.isInSight))
+      let (count, now) = (engine.stores.all.count, engine.clock.now)
+      let delay = configuration.logSurveyDelay
+      if state.withLock({ $0.survey.isDue(present, of: count, now: now, delay: delay) }) {
+        try await surveyLog(journal)
+        state.withLock { $0.survey.done = present }
+      }
+    }
     guard try await isDue() else { return .seconds(10) }
     _ = try await makeSnapshot()
     return .seconds(10)

@@ -13,11 +13,20 @@ struct LogTrimmer: Sendable {
   let metadata: SQLMetadataStore
   let configuration: RecoveryConfiguration
 
+  private func kept() async throws -> [StoredSnapshot] {
+    try await metadata.snapshots().filter(\.isComplete).suffix(max(2, configuration.keptSnapshots))
+  }
+
+  /// The number up to which the kept snapshots make the log needless; nil while there are too few.
+  func floor() async throws -> Int64? {
+    let kept = try await kept()
+    return kept.count >= 2 ? kept.map(\.floor).min() : nil
+  }
+
   /// Deletes what is needless in the stores that answer. Returns how many chunks.
   @discardableResult
   func trim() async throws -> Int {
-    let kept = try await metadata.snapshots().filter(\.isComplete)
-      .suffix(max(2, configuration.keptSnapshots))
+    let kept = try await kept()
     guard kept.count >= 2, let oldest = kept.first else { return 0 }
     let floor = kept.reduce(oldest.floor) { min($0, $1.floor) }
     return await withTaskExecutorPreference(engine.pool) {
