@@ -3,6 +3,7 @@ import contextlib
 import os
 import queue
 import subprocess
+import time
 
 import grpc
 import pytest
@@ -60,6 +61,14 @@ def restart(server, **environment):
     assert server.stop(timeout=60) == 0
     server.environment = environment
     server.start(60)
+
+
+def code_or_none(call):
+    try:
+        call()
+    except grpc.RpcError as error:
+        return error.code()
+    return None
 
 
 def stored(service, length):
@@ -194,15 +203,21 @@ class Stalled:
 
     def __init__(self, service, length=256 << 10, timeout=600):
         self.messages = queue.SimpleQueue()
+        self.service = service
         put = service.messages.PutChunkRequest
-        name = service.name()
+        self.name, self.sent = service.name(), bytes(length)
         self.messages.put(put(
-            store=service.store, header=service.header(name), maximum_data=256 << 10,
+            store=service.store, header=service.header(self.name), maximum_data=256 << 10,
             data=bytes(min(length, 256 << 10))))
         for _ in range(256 << 10, length, 256 << 10):
             self.messages.put(put(data=bytes(256 << 10)))
         self.call = service.stub.PutChunk.future(
             iter(self.messages.get, None), timeout=timeout, metadata=service.metadata)
+
+    def finish(self):
+        self.messages.put(self.service.messages.PutChunkRequest(
+            trailer=self.service.trailer(self.name, self.sent)))
+        self.messages.put(None)
 
     def end(self):
         self.call.cancel()
@@ -285,6 +300,36 @@ def test_streams_that_stand_still_hold_little_and_starve_no_reads(server, open_s
     Cluster.until(lambda: not unfinished(server), 120)
     service.put(service.name(), data)
     assert read(service, name, len(data)) == data
+
+
+def test_a_hung_peer_slows_only_itself(server, open_service):
+    """Its streams hold all memory there is for writes and for reads; others wait for seconds."""
+    restart(server, BUFFER_BUDGET=str(32 << 20))
+    hung, other = open_service(server), open_service(server)
+    name, data = stored(other, 8 << 20)
+    writers = [Stalled(hung) for _ in range(200)]
+    request = hung.messages.GetChunkRequest(store=hung.store, chunk=name, length=len(data))
+    # Each by a connection of its own: the window of one would hold them back.
+    peers = [open_service(server, options=[("grpc.use_local_subchannel_pool", 1)])
+             for _ in range(20)]
+    readers = [peer.stub.GetChunk(request, timeout=600, metadata=peer.metadata) for peer in peers]
+    Cluster.until(lambda: len(unfinished(server)) >= 90, 60, lambda: f"{len(unfinished(server))}")
+    for length in (5000, 3 << 20):
+        begin = time.monotonic()
+        kept = stored(other, length)
+        assert read(other, kept[0], length) == kept[1]
+        # On a machine with time for it these are fractions of a second.
+        assert time.monotonic() - begin < 30
+    # A write that stood still goes on: nothing of it was given up.
+    writers[0].finish()
+    assert writers[0].call.result(timeout=60) is not None
+    assert read(other, writers[0].name, len(writers[0].sent)) == writers[0].sent
+    # A read that stood still was ended, and its client knows why.
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED in {
+        code_or_none(lambda r=reader: list(r)) for reader in readers}
+    for writer in writers[1:]:
+        writer.end()
+    Cluster.until(lambda: not unfinished(server), 120)
 
 
 # Certificates

@@ -6,8 +6,9 @@ internal import Runtime
 extension ChunkRPCServer {
   /// Writes one chunk. Whatever ends the call before the chunk is complete gives it up.
   func put(_ call: ServerCall) async throws {
-    let lease = try await PooledBuffer(WireLimits.firstData, from: buffers)
-    let first = try await nextPut(call, into: lease, upTo: WireLimits.firstData)
+    let (first, lease) = try await nextPut(
+      call, into: try await stalled.buffer(WireLimits.firstData, from: buffers),
+      upTo: WireLimits.firstData)
     guard let id = first.store, let header = first.header else {
       throw FormatError("the first message names no store or no chunk")
     }
@@ -36,18 +37,18 @@ extension ChunkRPCServer {
 
   private func putRest(
     _ call: ServerCall, _ incoming: inout IncomingChunk, _ writer: any ChunkWriter,
-    lease: consuming PooledBuffer, maximum: Int
+    lease: PooledBuffer, maximum: Int
   ) async throws {
-    var lease: PooledBuffer? = lease
+    var lease = lease
     if maximum > WireLimits.firstData {
       // Nobody waits for one buffer while holding another.
-      lease = nil
-      lease = try await PooledBuffer(maximum, from: buffers)
+      lease.giveBack()
+      lease = try await stalled.buffer(maximum, from: buffers)
     }
-    guard let buffer = lease else { return }
     while true {
-      let message = try await nextPut(call, into: buffer, upTo: maximum)
-      if try await incoming.take(message, from: buffer.memory, writer) { return }
+      let message: PutMessage
+      (message, lease) = try await nextPut(call, into: lease, upTo: maximum)
+      if try await incoming.take(message, from: lease.memory, writer) { return }
     }
   }
 
@@ -67,19 +68,25 @@ extension ChunkRPCServer {
       header, data: buffer, range: range, trailer: trailer, space: message.space)
   }
 
+  /// The next message and the buffer with its data. While the client sends none, the buffer may go
+  /// to others.
   private func nextPut(
     _ call: ServerCall, into lease: PooledBuffer, upTo limit: Int
-  ) async throws -> PutMessage {
+  ) async throws -> (PutMessage, PooledBuffer) {
+    let parked = stalled.park(lease)
     call.beginOperation(timeout: settings.receiveTimeout)
     let received = await call.receive()
     call.endOperation()
+    let kept = stalled.unpark(parked)
     try Task.checkCancellation()
     guard let received else {
       throw RPCStatus(.invalidArgument, "the chunk ends without a trailer")
     }
-    let message = try PutMessage(received, dataInto: lease.memory, upTo: limit)
+    let buffer =
+      if let kept { kept } else { try await stalled.buffer(limit, from: buffers) }
+    let message = try PutMessage(received, dataInto: buffer.memory, upTo: limit)
     counters.received(bytes: message.dataLength)
-    return message
+    return (message, buffer)
   }
 }
 
