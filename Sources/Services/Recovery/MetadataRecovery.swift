@@ -32,6 +32,8 @@ public final class MetadataRecovery: Sendable {
     var isReconciling = false
     var isSnapshotting = false
     var survey = LogSurvey()
+    /// The snapshots by which it was last deleted what they make needless; nil before.
+    var trimmedBy: [UInt32]?
   }
 
   /// Pieces of the log whose copies one step makes up at most.
@@ -200,7 +202,7 @@ public final class MetadataRecovery: Sendable {
   /// Has the next `stepSnapshots` make a snapshot.
   public func requestSnapshot() { state.withLock { $0.isRequested = true } }
 
-  /// Makes a snapshot when one is due, and removes what it makes needless; once stores have come or
+  /// Makes a snapshot when one is due, and removes what snapshots make needless; once stores have come or
   /// gone, looks for pieces of the log with too few copies. Returns after how long
   /// it is to be called again.
   public func stepSnapshots() async throws -> Duration {
@@ -213,9 +215,20 @@ public final class MetadataRecovery: Sendable {
         state.withLock { $0.survey.done = present }
       }
     }
-    guard try await isDue() else { return .seconds(10) }
-    _ = try await makeSnapshot()
+    if try await isDue() { _ = try await makeSnapshot() }
+    try await trim()
     return .seconds(10)
+  }
+
+  /// Deletes what snapshots have made needless since it was last done, whoever made them.
+  private func trim() async throws {
+    let trimmer = LogTrimmer(engine: engine, metadata: metadata, configuration: configuration)
+    let kept = try await trimmer.kept().map(\.number)
+    guard state.withLock({ $0.trimmedBy }) != kept else { return }
+    try await trimmer.trim()
+    // What was refused since another process does this work is that one's to do.
+    try WorkLease.checkCurrent()
+    state.withLock { $0.trimmedBy = kept }
   }
 
   private func isDue() async throws -> Bool {
@@ -272,7 +285,6 @@ public final class MetadataRecovery: Sendable {
         state.bytesBefore = status?.bytes ?? 0
       }
       try await maker.removeOld()
-      try await LogTrimmer(engine: engine, metadata: metadata, configuration: configuration).trim()
       return made
     } catch {
       state.withLock { $0.lastError = "\(error)" }

@@ -4,7 +4,7 @@ import Metadata
 import ObjectEngine
 
 /// Deletes pieces of the log that two complete snapshots make needless, and chunks of snapshots
-/// that were given up.
+/// that were given up: under the lease of the work, where several processes share it.
 struct LogTrimmer: Sendable {
   /// Chunks that one call deletes.
   private static let batch = 512
@@ -13,7 +13,8 @@ struct LogTrimmer: Sendable {
   let metadata: SQLMetadataStore
   let configuration: RecoveryConfiguration
 
-  private func kept() async throws -> [StoredSnapshot] {
+  /// The snapshots that decide what is needless.
+  func kept() async throws -> [StoredSnapshot] {
     try await metadata.snapshots().filter(\.isComplete).suffix(max(2, configuration.keptSnapshots))
   }
 
@@ -60,7 +61,7 @@ struct LogTrimmer: Sendable {
       }
       while needless.count >= Self.batch || page.next == nil && !needless.isEmpty {
         let batch = Array(needless.prefix(Self.batch))
-        try await store.delete(batch)
+        try await store.deleteLed(batch)
         needless.removeFirst(batch.count)
         count += batch.count
       }
