@@ -5,31 +5,6 @@ import Runtime
 import TestSupport
 import Testing
 
-/// A stamp that does not change.
-private struct FixedStamp: CallStamping {
-  var stamp: CallStamp
-  var timeLeft: Duration = .seconds(3600)
-
-  init(_ fence: UInt64, _ attempt: UInt64 = 0, timeLeft: Duration = .seconds(3600)) {
-    stamp = CallStamp(fence: fence, attempt: attempt)
-    self.timeLeft = timeLeft
-  }
-
-  func with(_ body: () async throws -> Void) async throws {
-    try await ChunkCallPolicy.$stamping.withValue(self) { try await body() }
-  }
-
-  /// What `body` throws under this stamp.
-  func failure(_ body: () async throws -> Void) async -> ChunkStoreError? {
-    do {
-      try await with(body)
-      return nil
-    } catch {
-      return error as? ChunkStoreError ?? .io("\(error)")
-    }
-  }
-}
-
 @Suite struct CallOrderTests {
   static let chunk = SampleChunk(1, length: 640)
   static let refusal = ChunkStoreError.io("others have taken this work over")
@@ -78,8 +53,25 @@ private struct FixedStamp: CallStamping {
     #expect(await FixedStamp(5, 1).failure { try await store.delete([chunk.id]) } == nil)
     #expect(await failure { try await store.stat(chunk.id) } == .missing)
     #expect(await FixedStamp(6).failure { try await store.delete([chunk.id]) } == nil)
-    // Work that nobody takes over has no stamp.
-    try await store.delete([other.id])
+  }
+
+  @Test("a deletion without a stamp is refused, and all else goes without")
+  func unstamped() async throws {
+    try await withServer([try Sample.store()]) { server in
+      let client = ChunkRPCClient(security: .sharedSecret(Sample.secret), settings: .patient)
+      let connection = client.connect(to: "127.0.0.1:\(server.port)", server: Sample.server)
+      let store = connection.store(Sample.storeID)
+      try await Self.chunk.put(to: store)
+      #expect(await failure { try await store.delete([Self.chunk.id]) } != nil)
+      #expect(
+        server.counters.snapshot.requests.contains {
+          $0.method == "DeleteChunks" && $0.status == .invalidArgument
+        })
+      try await Self.readsBack(store)
+      #expect(await FixedStamp(1).failure { try await store.delete([Self.chunk.id]) } == nil)
+      #expect(await failure { try await store.stat(Self.chunk.id) } == .missing)
+      await connection.close()
+    }
   }
 
   @Test("what is asked for later waits for a deletion that runs")

@@ -30,7 +30,9 @@ import Testing
       case .local: try await body(store, store)
       case .remote:
         try await withConnection([store]) { connection in
-          try await body(connection.store(Sample.storeID), store)
+          try await FixedStamp(1).with {
+            try await body(connection.store(Sample.storeID), store)
+          }
         }
       }
     }

@@ -34,7 +34,7 @@ import Testing
       #expect(await failure { try await store.openChunk(small.id) } == error)
       #expect(await failure { try await store.stat(small.id) } == error)
       #expect(await failure { try await store.verify(small.id) } == error)
-      #expect(await failure { try await store.delete([small.id]) } == error)
+      #expect(await FixedStamp(1).failure { try await store.delete([small.id]) } == error)
       #expect(await failure { try await store.list(from: nil, limit: 5) } == error)
       let unknown = connection.store(StoreID(high: 9, low: 9))
       #expect(
@@ -80,7 +80,7 @@ import Testing
       #expect(await failure { try await small.put(to: remote) } == late)
       #expect(await failure { try await remote.stat(small.id) } == late)
       #expect(await failure { try await remote.verify(small.id) } == late)
-      #expect(await failure { try await remote.delete([small.id]) } == late)
+      #expect(await FixedStamp(1).failure { try await remote.delete([small.id]) } == late)
       #expect(await failure { try await remote.list(from: nil, limit: 5) } == late)
       #expect(await failure { try await Self.chunk.put(to: remote) } == late)
       let writer = try await remote.beginChunk(Self.chunk.header)

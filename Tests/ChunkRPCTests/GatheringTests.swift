@@ -81,24 +81,6 @@ import Testing
     }
   }
 
-  @Test("streams that stand still hold no memory of the server")
-  func idleStreams() async throws {
-    let buffers = BufferPool(limit: 4 * ByteCount.mebibyte, cacheLimit: 0)
-    try await withConnected([try Sample.store()], buffers: buffers) { server, remote in
-      var idle: [any ChunkWriter] = []
-      for number in 0..<40 {
-        let chunk = SampleChunk(UInt64(number), length: 2 * ByteCount.mebibyte)
-        let writer = try await remote.beginChunk(chunk.header)
-        try await writer.append(chunk.buffer(), 0..<Self.piece)
-        idle.append(writer)
-      }
-      await eventually { server.counters.snapshot.messagesReceived == 40 && buffers.used == 0 }
-      let chunk = SampleChunk(99, length: 3 * ByteCount.mebibyte)
-      try await chunk.put(to: remote)
-      for writer in idle { await writer.abort() }
-    }
-  }
-
   @Test("a server that refuses the chunk is noticed though pieces gather")
   func refusal() async throws {
     let chunk = SampleChunk(4, length: 64 * Self.piece)
@@ -120,10 +102,9 @@ import Testing
 
   private func withConnected(
     _ stores: [any ChunkStore], settings: ChunkRPCClient.Settings = .patient,
-    buffers: BufferPool = BufferPool(limit: 64 << 20, cacheLimit: 8 << 20),
     _ body: (ChunkRPCServer, any ChunkStore) async throws -> Void
   ) async throws {
-    try await withServer(stores, buffers: buffers) { server in
+    try await withServer(stores) { server in
       let client = ChunkRPCClient(security: .sharedSecret(Sample.secret), settings: settings)
       let connection = client.connect(to: "127.0.0.1:\(server.port)", server: Sample.server)
       let result: Result<Void, any Error>

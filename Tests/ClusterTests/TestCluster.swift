@@ -18,6 +18,8 @@ final class SharedDriver: SQLDriver {
   let dialect = SQLDialect.postgres
   private let inner: SQLiteDriver
   let isReachable = Mutex(true)
+  /// The statements of all transactions, in order, while they are counted.
+  let statements = Mutex<[String]?>(nil)
 
   init(_ inner: SQLiteDriver) { self.inner = inner }
 
@@ -29,17 +31,30 @@ final class SharedDriver: SQLDriver {
     _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     try check()
-    return try await inner.read(body)
+    @Sendable nonisolated(nonsending) func counted(_ session: any SQLSession) async throws -> T {
+      try await body(CountingSession(session, self))
+    }
+    return try await inner.read(counted)
   }
 
   func write<T: Sendable>(
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     try check()
-    return try await inner.write(cost: cost, body)
+    @Sendable nonisolated(nonsending) func counted(_ session: any SQLSession) async throws -> T {
+      try await body(CountingSession(session, self))
+    }
+    return try await inner.write(cost: cost, counted)
   }
 
   func backup(to path: String) async throws { try await inner.backup(to: path) }
+
+  /// The statements that `body` makes.
+  func counting(_ body: () async throws -> Void) async throws -> [String] {
+    statements.withLock { $0 = [] }
+    try await body()
+    return statements.withLock { $0.take() } ?? []
+  }
 }
 
 /// How stores and rows differ.

@@ -18,6 +18,7 @@ final class FlakyStore: ChunkStore {
 
   let inner: any ChunkStore
   private let current = Mutex(Fault.none)
+  private let seen = Mutex<[CallStamp?]>([])
 
   init(_ inner: any ChunkStore) { self.inner = inner }
 
@@ -25,6 +26,9 @@ final class FlakyStore: ChunkStore {
     get { current.withLock { $0 } }
     set { current.withLock { $0 = newValue } }
   }
+
+  /// The stamps of all deletions.
+  var stamps: [CallStamp?] { seen.withLock { $0 } }
 
   var id: StoreID { inner.id }
 
@@ -49,7 +53,10 @@ final class FlakyStore: ChunkStore {
     try await inner.openChunk(id)
   }
 
-  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) { try await inner.delete(ids) }
+  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {
+    seen.withLock { $0.append(ChunkCallPolicy.stamping?.stamp) }
+    try await inner.delete(ids)
+  }
 
   func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
     try await inner.stat(id)

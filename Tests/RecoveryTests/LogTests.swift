@@ -261,6 +261,7 @@ struct LogTests {
     for round in 0..<4 {
       for number in 0..<30 { try await run.step(round * 100 + number) }
       _ = try await node.recovery.makeSnapshot()
+      _ = try await node.recovery.stepSnapshots()
       let inventory = await withTaskExecutorPreference(RecoveryFixture.pool) {
         await StoreInventory.take(fixture.stores)
       }
@@ -271,6 +272,40 @@ struct LogTests {
     let found = try await differences(node.store, database.store)
     #expect(found == [])
     await database.close()
+    await node.close()
+    await fixture.close()
+  }
+
+  @Test("The log is trimmed under the lease of the work, and not when that is over")
+  func fencedTrimming() async throws {
+    let fixture = try RecoveryFixture(seed: 29)
+    let stores = fixture.stores.map { FlakyStore($0) }
+    let set = StoreSet(stores: stores, ring: fixture.storeSet().ring)
+    let node = try await fixture.open("original", stores: set)
+    var run = try await RandomRun([node], seed: 29)
+    for round in 0..<3 {
+      for number in 0..<20 { try await run.step(round * 100 + number) }
+      _ = try await node.recovery.makeSnapshot()
+    }
+    func count() async -> Int {
+      await withTaskExecutorPreference(RecoveryFixture.pool) {
+        await StoreInventory.take(fixture.stores).logPieces.count
+      }
+    }
+    let before = await count()
+    let clock = SystemMonotonicClock()
+    let over = WorkLease(name: "work", holder: 1, fence: 7, until: .zero, clock: clock)
+    await #expect(throws: MetadataError.fenced) {
+      try await over.lead { _ = try await node.recovery.stepSnapshots() }
+    }
+    #expect(await count() == before)
+    #expect(stores.allSatisfy { $0.stamps.isEmpty })
+    let lease = WorkLease(
+      name: "work", holder: 1, fence: 8, until: clock.now + .seconds(3600), clock: clock)
+    _ = try await lease.lead { try await node.recovery.stepSnapshots() }
+    #expect(await count() < before)
+    let stamps = stores.flatMap(\.stamps)
+    #expect(!stamps.isEmpty && stamps.allSatisfy { $0 == CallStamp(fence: 8, attempt: 0) })
     await node.close()
     await fixture.close()
   }

@@ -105,6 +105,10 @@ def test_a_zone_is_lost_and_everything_reads(make_cluster):
     zones = {z: [s for s in cluster.servers if s.zone == z] for z in ("zone-0", "zone-1", "zone-2")}
     assert send(cluster.gateways[0], "PUT", "/bucket").status == 200
     assert ", in 3 zones; " in cluster.gateways[0].admin("status")
+    # Once the gateway that leads has seen that all lies where the ring wants it.
+    cluster.until(lambda: "9 servers, three zones: survives the loss of any one zone"
+                  in cluster.gateways[0].admin("status"), 60,
+                  lambda: cluster.gateways[0].admin("status"))
     assert {s["zone"] for s in status(cluster.gateways[1])["members"]["servers"]} == set(zones)
     library = Library(
         cluster.gateways, "bucket", "zones", count=30, sizes=[300_000, 1_300_000]).store()
@@ -113,6 +117,9 @@ def test_a_zone_is_lost_and_everything_reads(make_cluster):
             server.kill()
         library.read_all()
         cluster.await_active(6)
+        domain = status(cluster.gateways[0])["failure_domain"]
+        assert domain["tolerable_zone_losses"] == 0, domain
+        assert "survives the loss of any one zone" not in domain["summary"], domain
         # What is written without it survives a further loss.
         written = Library(
             cluster.gateways, "bucket", f"without {zone}", count=6, prefix=zone,

@@ -52,9 +52,8 @@ def test_round_trip(service, length):
     listing = service.messages.ListChunksRequest(store=service.store)
     names = [found for part in service.call("ListChunks", listing) for found in part.chunks]
     assert names.count(name) == 1
-    deletion = service.messages.DeleteChunksRequest(store=service.store, chunks=[name, name])
-    service.call("DeleteChunks", deletion)
-    service.call("DeleteChunks", deletion)
+    service.delete(name, name)
+    service.delete(name, name)
     assert code(lambda: service.call("StatChunk", named)) == grpc.StatusCode.NOT_FOUND
 
 
@@ -113,6 +112,8 @@ def test_a_deletion_that_is_late_is_refused(service):
     for late in ("7.0", "6.9"):
         assert code(lambda s=late: service.call(
             "DeleteChunks", deletion, stamped(service, s))) == status.ABORTED
+    # Without a stamp nobody could tell that it is late.
+    assert code(lambda: service.call("DeleteChunks", deletion)) == status.INVALID_ARGUMENT
     for wrong in ("x", "7", "7.", "-1.0", "7.1.1", "99999999999999999999.0"):
         assert code(lambda s=wrong: service.call(
             "DeleteChunks", deletion, stamped(service, s))) == status.INVALID_ARGUMENT

@@ -62,6 +62,14 @@ def restart(server, **environment):
     server.start(60)
 
 
+def code_or_none(call):
+    try:
+        call()
+    except grpc.RpcError as error:
+        return error.code()
+    return None
+
+
 def stored(service, length):
     name, data = service.name(), os.urandom(length)
     service.put(name, data)
@@ -75,11 +83,6 @@ def read(service, name, length):
 
 def named(service, name):
     return service.messages.ChunkRequest(store=service.store, chunk=name)
-
-
-def delete(service, *names):
-    service.call("DeleteChunks", service.messages.DeleteChunksRequest(
-        store=service.store, chunks=names))
 
 
 # Statuses
@@ -97,7 +100,7 @@ def test_a_full_store_refuses_writes_and_nothing_else(server, open_service):
             "StatChunk", named(service, name))) == grpc.StatusCode.NOT_FOUND
     for name, data in (small, large):
         assert read(service, name, len(data)) == data
-        delete(service, name)
+        service.delete(name)
         assert code(lambda: service.call(
             "StatChunk", named(service, name))) == grpc.StatusCode.NOT_FOUND
     assert not {p for p in server.chunk_files() if "unfinished" in p}
@@ -137,8 +140,8 @@ def test_what_is_too_large_is_refused(server, open_service):
             ([first, put(data=bytes((1 << 20) + 4096))], status.INVALID_ARGUMENT),
             ([first, put(data=bytes(2 << 20))], status.RESOURCE_EXHAUSTED)]:
         assert code(lambda p=parts: service.call("PutChunk", iter(p))) == expected
-    many = m.DeleteChunksRequest(store=service.store, chunks=[name] * 16385)
-    assert code(lambda: service.call("DeleteChunks", many)) == status.INVALID_ARGUMENT
+    assert code(lambda: service.delete(*[name] * 16385)) == status.INVALID_ARGUMENT
+    service.delete(*[name] * 16384)
     Cluster.until(lambda: not {p for p in server.chunk_files() if "unfinished" in p}, 60)
 
 
@@ -190,15 +193,21 @@ class Stalled:
 
     def __init__(self, service, length=256 << 10, timeout=600):
         self.messages = queue.SimpleQueue()
+        self.service = service
         put = service.messages.PutChunkRequest
-        name = service.name()
+        self.name, self.sent = service.name(), bytes(length)
         self.messages.put(put(
-            store=service.store, header=service.header(name),
+            store=service.store, header=service.header(self.name),
             data=bytes(min(length, 256 << 10))))
         for _ in range(256 << 10, length, 256 << 10):
             self.messages.put(put(data=bytes(256 << 10)))
         self.call = service.stub.PutChunk.future(
             iter(self.messages.get, None), timeout=timeout, metadata=service.metadata)
+
+    def finish(self):
+        self.messages.put(self.service.messages.PutChunkRequest(
+            trailer=self.service.trailer(self.name, self.sent)))
+        self.messages.put(None)
 
     def end(self):
         self.call.cancel()
@@ -236,7 +245,7 @@ def test_a_write_that_ends_in_the_middle_leaves_nothing(server, open_service, wa
     service = open_service(server)
     name, data = stored(service, 1 << 20)
     assert read(service, name, len(data)) == data
-    delete(service, name)
+    service.delete(name)
 
 
 def test_a_client_that_pings_often_and_idles_is_kept(server, open_service):
@@ -285,6 +294,33 @@ def test_streams_that_stand_still_hold_little_and_starve_nobody(server, open_ser
     Cluster.until(lambda: not unfinished(server), 120)
     service.put(service.name(), data)
     assert read(service, name, len(data)) == data
+
+
+def test_a_hung_peer_slows_only_itself(server, open_service):
+    """Its streams hold all memory there is for writes and for reads; others wait for seconds."""
+    restart(server, BUFFER_BUDGET=str(32 << 20))
+    hung, other = open_service(server), open_service(server)
+    name, data = stored(other, 8 << 20)
+    writers = [Stalled(hung) for _ in range(200)]
+    request = hung.messages.GetChunkRequest(store=hung.store, chunk=name, length=len(data))
+    # Each by a connection of its own: the window of one would hold them back.
+    peers = [open_service(server, options=[("grpc.use_local_subchannel_pool", 1)])
+             for _ in range(20)]
+    readers = [peer.stub.GetChunk(request, timeout=600, metadata=peer.metadata) for peer in peers]
+    Cluster.until(lambda: len(unfinished(server)) == 200, 60, lambda: f"{len(unfinished(server))}")
+    for length in (5000, 3 << 20):
+        kept = stored(other, length)
+        assert read(other, kept[0], length) == kept[1]
+    # A write that stood still goes on: nothing of it was given up.
+    writers[0].finish()
+    assert writers[0].call.result(timeout=60) is not None
+    assert read(other, writers[0].name, len(writers[0].sent)) == writers[0].sent
+    # A read that stood still was ended, and its client knows why.
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED in {
+        code_or_none(lambda r=reader: list(r)) for reader in readers}
+    for writer in writers[1:]:
+        writer.end()
+    Cluster.until(lambda: not unfinished(server), 120)
 
 
 # Certificates

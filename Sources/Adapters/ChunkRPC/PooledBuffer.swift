@@ -11,6 +11,12 @@ final class PooledBuffer: Sendable {
     memory = try await pool.acquire(count)
   }
 
+  /// Takes over a buffer that `pool` has lent.
+  init(_ memory: AlignedBuffer, of pool: BufferPool) {
+    self.memory = memory
+    self.pool = pool
+  }
+
   /// A buffer of at least `count` bytes when the pool has it at once and keeps `others` bytes.
   init?(_ count: Int, from pool: BufferPool, keeping others: Int) {
     guard let memory = pool.tryAcquire(count, keeping: others) else { return nil }

@@ -104,21 +104,26 @@ extension AdminService {
     [
       "summary": .string(status.summary(now: now)),
       "log_in_force": .bool(status.isLogInForce),
-      "log": [
-        "on": .bool(status.log.isOn),
-        "wanted_copies": AdminResponse.number(status.log.wantedCopies),
-        "last_copies": AdminResponse.number(status.log.lastCopies),
-        "last_error": JSONValue(status.log.lastError),
-        "pieces": AdminResponse.number(status.log.pieces),
-        "transactions": AdminResponse.number(status.log.records),
-        "bytes": AdminResponse.number(status.log.bytes),
-        "failed_groups": AdminResponse.number(status.log.failedGroups),
-      ],
+      "log": changeLog(status.log),
       "pending_changes": .integer(status.pendingChanges),
       "snapshots": .array(status.snapshots.map { json($0) }),
       "last_snapshot_error": JSONValue(status.lastSnapshotError),
       "quarantined": .integer(status.quarantined),
       "key_copies": AdminResponse.number(status.keyCopies),
+    ]
+  }
+
+  static func changeLog(_ log: ChangeLogStatus) -> JSONValue {
+    [
+      "on": .bool(log.isOn), "wanted_copies": AdminResponse.number(log.wantedCopies),
+      "available_copies": AdminResponse.number(log.availableCopies),
+      "last_copies": AdminResponse.number(log.lastCopies),
+      "last_error": JSONValue(log.lastError), "warning": JSONValue(log.warning),
+      "short_pieces": AdminResponse.number(log.shortPieces),
+      "pieces": AdminResponse.number(log.pieces),
+      "transactions": AdminResponse.number(log.records),
+      "bytes": AdminResponse.number(log.bytes),
+      "failed_groups": AdminResponse.number(log.failedGroups),
     ]
   }
 }

@@ -5,6 +5,7 @@ import Erasure
 import HTTPServer
 import Metadata
 import ObjectEngine
+import Recovery
 import Runtime
 
 extension AdminService {
@@ -25,7 +26,11 @@ extension AdminService {
     let spaces = perDevice.values.compactMap { $0.max { $0.health.capacity < $1.health.capacity } }
     let scheme = engine.configuration.scheme
     var members = JSONValue.null
-    if let servers = providers.servers { members = try await self.members(servers) }
+    var cluster: ClusterFailureDomain?
+    if let servers = providers.servers {
+      members = try await self.members(servers)
+      cluster = clusterDomain(counts, isBalanced: members["balanced"]?.bool == true)
+    }
     return AdminResponse.json(
       200,
       [
@@ -34,7 +39,7 @@ extension AdminService {
         "started_at": .string(providers.installation.started.iso8601),
         "time": .string(clock.now.iso8601),
         "scheme": .string("\(scheme.data)+\(scheme.parity)"),
-        "failure_domain": Self.domain(domain),
+        "failure_domain": Self.domain(domain, cluster),
         "stores": .array(stores.map { Self.store($0.id, $0.device, $0.health) }),
         "space": [
           "capacity": AdminResponse.number(spaces.reduce(0) { $0 + $1.health.capacity }),
@@ -44,6 +49,7 @@ extension AdminService {
         "chunks": AdminResponse.number(stores.reduce(0) { $0 + $1.health.chunkCount }),
         "counts": Self.counts(counts), "sweep_held": .bool(hold != [0]),
         "master_key_exported": .bool(exported.map { !$0.isEmpty } ?? false),
+        "change_log": providers.recovery.map { Self.changeLog($0.logStatus) } ?? .null,
         "members": members,
       ])
   }
@@ -57,12 +63,23 @@ extension AdminService {
     }
   }
 
-  private static func domain(_ domain: FailureDomain) -> JSONValue {
-    [
-      "summary": .string(domain.summary), "stores": AdminResponse.number(domain.stores),
-      "devices": AdminResponse.number(domain.devices),
-      "tolerable_store_losses": AdminResponse.number(domain.tolerableStores),
-      "tolerable_device_losses": AdminResponse.number(domain.tolerableDevices),
+  private static func domain(
+    _ domain: FailureDomain, _ cluster: ClusterFailureDomain?
+  ) -> JSONValue {
+    guard let cluster else {
+      return [
+        "summary": .string(domain.summary), "stores": AdminResponse.number(domain.stores),
+        "devices": AdminResponse.number(domain.devices),
+        "tolerable_store_losses": AdminResponse.number(domain.tolerableStores),
+        "tolerable_device_losses": AdminResponse.number(domain.tolerableDevices),
+      ]
+    }
+    return [
+      "summary": .string(cluster.summary), "stores": AdminResponse.number(cluster.stores),
+      "servers": AdminResponse.number(cluster.servers),
+      "zones": AdminResponse.number(cluster.zones), "settled": .bool(cluster.isSettled),
+      "tolerable_server_losses": AdminResponse.number(cluster.tolerableServers),
+      "tolerable_zone_losses": AdminResponse.number(cluster.tolerableZones),
     ]
   }
 

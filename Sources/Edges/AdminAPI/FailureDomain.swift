@@ -40,7 +40,8 @@ struct FailureDomain: Hashable, Sendable {
     return "\(place): any \(Self.count(tolerableDevices, "device")) can be lost"
   }
 
-  private static func count(_ number: Int, _ noun: String) -> String {
+  /// A number of things in words.
+  static func count(_ number: Int, _ noun: String) -> String {
     let words = ["no", "one", "two", "three", "four", "five", "six"]
     let text = words.indices.contains(number) ? words[number] : "\(number)"
     return number == 1 ? "\(text) \(noun)" : "\(text) \(noun)s"

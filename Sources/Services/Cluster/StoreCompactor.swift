@@ -9,6 +9,7 @@ public protocol Compacting: Sendable {
 }
 
 extension LocalChunkStore: Compacting {}
+extension ReturningChunkStore: Compacting {}
 
 /// Compacts the stores that can be, one bounded step of one store at a time.
 public final class StoreCompactor: BackgroundWorker {

@@ -15,6 +15,7 @@ public protocol EpochSweeping: Sendable {
 }
 
 extension LocalChunkStore: EpochSweeping {}
+extension ReturningChunkStore: EpochSweeping {}
 
 /// Deletes what writers that are gone left behind: chunks whose extent begins with a fenced epoch
 /// and is named by nothing.

@@ -81,12 +81,13 @@ extension ObjectEngine {
   /// Puts the same chunks into several stores at once, into their reserve where they are full;
   /// returns those that did not take all of them, and why.
   ///
-  /// A store that stalls is given up, soon once `enough` others have the chunks.
+  /// A store that stalls is given up, soon once `enough` others have the chunks: when, `faults` says,
+  /// or else the configuration.
   public func put(
-    _ chunks: [SealedChunk], to targets: [StoreID], enough: Int
+    _ chunks: [SealedChunk], to targets: [StoreID], enough: Int, faults: FaultTolerance? = nil
   ) async -> [StoreID: ChunkStoreError] {
     let members = targets.map { stores[$0] }
-    let calls = StoreCalls(options: configuration.faults, pool: pool, quorum: 1)
+    let calls = StoreCalls(options: faults ?? configuration.faults, pool: pool, quorum: 1)
     let errors = await calls.run(
       Array(targets.indices),
       distant: Set(members.indices.filter { members[$0] is any CancellableChunkStore }),
@@ -101,6 +102,22 @@ extension ObjectEngine {
     }
     return Dictionary(
       errors.map { (targets[$0.key], $0.value) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// A small chunk with its verified data. Throws `corrupt` when it is none.
+  public func readSmall(
+    _ chunk: ChunkID, from store: any ChunkStore
+  ) async throws(ChunkStoreError) -> (status: ChunkStatus, data: AlignedBuffer) {
+    let status = try await store.stat(chunk)
+    let reader = try await store.openChunk(chunk)
+    defer { reader.close() }
+    let length = reader.trailer.dataLength
+    // Written anew between the two looks: the next attempt sees one of them.
+    guard reader.trailer == status.trailer, length > 0, length <= ChunkLimits.smallDataLength
+    else { throw .corrupt("no small chunk, or one that was written anew meanwhile") }
+    let data = AlignedBuffer(count: ByteCount.roundUp(length, to: 4096))
+    try await reader.read(0..<length, into: data, at: 0)
+    return (status, data)
   }
 
   /// Begins to read all of an extent that is not empty, whoever names it.

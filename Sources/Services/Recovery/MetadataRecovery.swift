@@ -1,4 +1,5 @@
 import Base
+import ChunkStore
 import Erasure
 public import Metadata
 public import ObjectEngine
@@ -30,7 +31,13 @@ public final class MetadataRecovery: Sendable {
     var isWaitingForStores = false
     var isReconciling = false
     var isSnapshotting = false
+    var survey = LogSurvey()
+    /// The snapshots by which it was last deleted what they make needless; nil before.
+    var trimmedBy: [UInt32]?
   }
+
+  /// Pieces of the log whose copies one step makes up at most.
+  private static let madeUpPieces = 128
 
   /// How it is done.
   public let configuration: RecoveryConfiguration
@@ -139,7 +146,28 @@ public final class MetadataRecovery: Sendable {
       let stale = marks.filter { seen.contains($0.number) && !unfinished.contains($0.number) }
       try await metadata.relog(Array(stale.prefix(64)))
     }
-    return .seconds(1)
+    if journal.takeForgottenShort() { try await surveyLog(journal) }
+    return await journal.makeUpCopies(limit: Self.madeUpPieces) ? .milliseconds(10) : .seconds(1)
+  }
+
+  /// Looks in all stores in sight for pieces of the log that lie in too few of them, as another
+  /// process or a store that is gone may have left them, and has their copies made up.
+  private func surveyLog(_ journal: ChangeJournal) async throws {
+    let stores = logStores
+    let completer = LogCompleter(
+      engine: engine, logStores: stores, copies: min(journal.copies, stores.stores.all.count))
+    let floor =
+      try await LogTrimmer(
+        engine: engine, metadata: metadata, configuration: configuration
+      ).floor() ?? 0
+    let found = await withTaskExecutorPreference(engine.pool) {
+      await completer.survey(above: floor)
+    }
+    guard !found.isEmpty else { return }
+    log.warning(
+      "pieces of the change log lie in fewer stores than they should",
+      [("pieces", "\(found.count)")])
+    journal.keepShort(found)
   }
 
   /// The same as `publishKeys`; returns whether one more store has the keys than losses are borne, or
@@ -174,12 +202,33 @@ public final class MetadataRecovery: Sendable {
   /// Has the next `stepSnapshots` make a snapshot.
   public func requestSnapshot() { state.withLock { $0.isRequested = true } }
 
-  /// Makes a snapshot when one is due, and removes what it makes needless. Returns after how long
+  /// Makes a snapshot when one is due, and removes what snapshots make needless; once stores have come or
+  /// gone, looks for pieces of the log with too few copies. Returns after how long
   /// it is to be called again.
   public func stepSnapshots() async throws -> Duration {
-    guard try await isDue() else { return .seconds(10) }
-    _ = try await makeSnapshot()
+    if let journal = state.withLock({ $0.journal }) {
+      let present = Set(engine.stores.all.map(\.id).filter(logStores.isInSight))
+      let (count, now) = (engine.stores.all.count, engine.clock.now)
+      let delay = configuration.logSurveyDelay
+      if state.withLock({ $0.survey.isDue(present, of: count, now: now, delay: delay) }) {
+        try await surveyLog(journal)
+        state.withLock { $0.survey.done = present }
+      }
+    }
+    if try await isDue() { _ = try await makeSnapshot() }
+    try await trim()
     return .seconds(10)
+  }
+
+  /// Deletes what snapshots have made needless since it was last done, whoever made them.
+  private func trim() async throws {
+    let trimmer = LogTrimmer(engine: engine, metadata: metadata, configuration: configuration)
+    let kept = try await trimmer.kept().map(\.number)
+    guard state.withLock({ $0.trimmedBy }) != kept else { return }
+    try await trimmer.trim()
+    // What was refused since another process does this work is that one's to do.
+    try WorkLease.checkCurrent()
+    state.withLock { $0.trimmedBy = kept }
   }
 
   private func isDue() async throws -> Bool {
@@ -236,7 +285,6 @@ public final class MetadataRecovery: Sendable {
         state.bytesBefore = status?.bytes ?? 0
       }
       try await maker.removeOld()
-      try await LogTrimmer(engine: engine, metadata: metadata, configuration: configuration).trim()
       return made
     } catch {
       state.withLock { $0.lastError = "\(error)" }

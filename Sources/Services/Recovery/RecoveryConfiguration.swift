@@ -25,6 +25,8 @@ public struct RecoveryConfiguration: Sendable {
   public var maximumLogPieces = 100_000
   /// Bytes of the log from which on a snapshot is made ahead of its time: 1 GiB.
   public var maximumLogBytes = 1 << 30
+  /// How long stores may be away before what they hold of the log is copied to others: 15 min.
+  public var logSurveyDelay = Duration.seconds(900)
   /// What is lost together with each store: its device or server. Stores that are not named are
   /// taken by the server that the ring gives them.
   public var domains: [StoreID: String] = [:]

@@ -26,12 +26,29 @@ public struct RecoveryStatus: Hashable, Sendable {
     }
     let age = max(0, (now.milliseconds - last.finished.milliseconds) / 60_000)
     if isLogInForce {
-      if let error = log.lastError {
-        return "every acknowledged change is in the change log, in fewer stores than it should be"
-          + " (\(log.lastCopies ?? 0) of \(log.wantedCopies)): \(error)"
+      if let warning = log.warning {
+        return "every acknowledged change is in the change log, in fewer stores than it should be: "
+          + warning
       }
       return "every acknowledged change is in the change log"
     }
     return "what was written in the last \(age) min would be lost with the database: no change log"
+  }
+}
+
+extension ChangeLogStatus {
+  /// One line: what an operator should know of it; nil when all is as it should be.
+  public var warning: String? {
+    guard isOn else { return nil }
+    var parts: [String] = []
+    if availableCopies < wantedCopies {
+      parts.append("\(availableCopies) of \(wantedCopies) copies of each change can be made now")
+    } else if let lastError, let lastCopies {
+      parts.append("the last change has \(lastCopies) of \(wantedCopies) copies (\(lastError))")
+    }
+    if shortPieces > 0 {
+      parts.append("\(shortPieces) pieces wait for stores that take the copies they lack")
+    }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 }

@@ -63,6 +63,14 @@ public class Call: @unchecked Sendable {
     _ = unsafe grpc_call_cancel(raw, nil)
   }
 
+  /// Ends the call at once, as `cancel`, and has the other side see `status` where it has not heard
+  /// of another yet. Its message is ASCII.
+  public func cancel(_ status: RPCStatus) {
+    // The library copies the message.
+    _ = unsafe grpc_call_cancel_with_status(
+      raw, grpc_status_code(rawValue: .init(status.code.rawValue)), status.message, nil)
+  }
+
   /// Cancels the call, within a quarter of a second, when the operation that begins now has not
   /// ended after `timeout`: until the next call of this function, or of `endOperation`.
   public func beginOperation(timeout: Duration) {

@@ -68,8 +68,7 @@ final class CallOrder: Sendable {
   }
 
   /// Runs a deletion, unless a call with a higher stamp has come: then it throws `aborted`.
-  func delete(under stamp: CallStamp?, _ body: () async throws -> Void) async throws {
-    guard let stamp else { return try await body() }
+  func delete(under stamp: CallStamp, _ body: () async throws -> Void) async throws {
     let isInTime = state.withLock { state in
       guard stamp >= state.highest else { return false }
       state.highest = stamp

@@ -8,6 +8,10 @@ extension ChunkRPCServer {
 
   func delete(_ call: ServerCall, _ stamp: CallStamp?) async throws {
     let request = try DeleteRequest(try await message(of: call))
+    // Nobody could tell that it came too late.
+    guard let stamp else {
+      throw RPCStatus(.invalidArgument, "a deletion says under which lease it is asked for")
+    }
     let store = try store(request.store)
     try await order.delete(under: stamp) { try await store.delete(request.chunks) }
     await finish(call, [])

@@ -19,10 +19,11 @@ extension ChunkRPCServer {
     }
     for start in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
       let part = start..<min(start + piece, range.upperBound)
-      let lease = try await PooledBuffer(part.count, from: readBuffers)
+      let lease = try await stalled.buffer(part.count, from: readBuffers)
       try await reader.read(part, into: lease.memory, at: 0)
       try Task.checkCancellation()
-      let message = Self.message(trailer, part, of: reader, in: lease)
+      let message = Self.message(
+        trailer, part, of: reader, in: lease.memory, owner: stalled.sending(lease, by: call))
       trailer = nil
       call.beginOperation(timeout: settings.sendTimeout)
       counters.sent(bytes: part.count)
@@ -35,7 +36,8 @@ extension ChunkRPCServer {
   }
 
   private static func message(
-    _ trailer: ChunkTrailer?, _ part: Range<Int>, of reader: any ChunkReader, in lease: PooledBuffer
+    _ trailer: ChunkTrailer?, _ part: Range<Int>, of reader: any ChunkReader,
+    in memory: AlignedBuffer, owner: SentBuffer
   ) -> OutgoingMessage {
     let span = ChunkLimits.checksumSpan
     let first = part.lowerBound / span
@@ -43,7 +45,7 @@ extension ChunkRPCServer {
       first..<first + ChunkChecksum.count(dataLength: part.count)]
     return OutgoingMessage(
       GetMessage.head(trailer: trailer, dataLength: part.count),
-      MessageSlice(lease.memory, 0..<part.count, owner: lease),
+      MessageSlice(memory, 0..<part.count, owner: owner),
       GetMessage.tail(checksums: checksums))
   }
 }

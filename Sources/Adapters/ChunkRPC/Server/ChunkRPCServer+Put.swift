@@ -71,7 +71,7 @@ extension ChunkRPCServer {
       throw RPCStatus(.invalidArgument, "the chunk ends without a trailer")
     }
     let length = min(max(received.count, 1), WireLimits.data)
-    let lease = try await PooledBuffer(length, from: buffers)
+    let lease = try await stalled.buffer(length, from: buffers)
     let message = try PutMessage(received, dataInto: lease.memory, upTo: length)
     counters.received(bytes: message.dataLength)
     return IncomingPiece(message: message, lease: lease)

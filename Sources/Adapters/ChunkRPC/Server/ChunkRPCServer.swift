@@ -8,8 +8,9 @@ public import Telemetry
 ///
 /// Made, it has its port; `run` serves until `beginShutdown` or the cancellation of its task.
 /// Disk work runs on `pool`; memory for data comes from `buffers`, that of reads from `readBuffers`
-/// where they are given: then writes that stand still hold up no read. A call that has none waits
-/// before it reads. Credentials are checked before the first message of a call is read.
+/// where they are given: then writes hold up no read. A call that has none waits; reads that stand
+/// still meanwhile give theirs up (`StalledCalls`). Credentials are checked before the first message
+/// of a call is read.
 public final class ChunkRPCServer: Sendable {
   /// The bounds of a server.
   public struct Settings: Sendable {
@@ -17,6 +18,8 @@ public final class ChunkRPCServer: Sendable {
     public var sendTimeout = Duration.seconds(60)
     /// How long a client may take to send its next message.
     public var receiveTimeout = Duration.seconds(600)
+    /// How long a client may not take a message before its call is ended for others that wait.
+    public var stalledRead = Duration.seconds(2)
     /// The time between two looks at each store.
     public var healthInterval = Duration.seconds(1)
     /// Calls that one connection may have at once; further ones wait at the client.
@@ -39,6 +42,7 @@ public final class ChunkRPCServer: Sendable {
   let settings: Settings
   let health: HealthSampler
   let order = CallOrder()
+  let stalled: StalledCalls
   private let server: Server
   private let gate: CallGate
   private let pool: ThreadPool
@@ -85,6 +89,7 @@ public final class ChunkRPCServer: Sendable {
     self.buffers = buffers
     self.readBuffers = readBuffers
     self.settings = settings
+    stalled = StalledCalls(settings)
     self.log = log
     gate = CallGate(security: security, server: server)
     health = HealthSampler(stores: stores, server: server, cluster: cluster, version: version)
@@ -102,6 +107,10 @@ public final class ChunkRPCServer: Sendable {
         }
       }
       group.addTask {
+        await self.stalled.run(self.readBuffers)
+        return nil
+      }
+      group.addTask {
         do throws(ServerError) {
           try await server.run(
             executor: { method in
@@ -116,7 +125,7 @@ public final class ChunkRPCServer: Sendable {
           return error
         }
       }
-      // The samplers end only when they are told to.
+      // The others end only when they are told to.
       var failure: ServerError?
       if let ended = await group.next() { failure = ended }
       group.cancelAll()

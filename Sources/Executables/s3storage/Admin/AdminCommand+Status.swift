@@ -54,6 +54,9 @@ extension AdminCommand {
         text += "\(server["health"]?.text ?? ""): \(server["reason"]?.text ?? "")\n"
       }
     }
+    if let warning = answer["change_log"]?["warning"]?.text {
+      text += "WARNING     change log: \(warning)\n"
+    }
     if answer["sweep_held"]?.bool == true {
       text += "WARNING     the metadata was restored: s3storage admin reconcile\n"
     }

@@ -19,6 +19,7 @@ struct EmbeddedNode: GatewayNode {
   private let metadata: SQLiteMetadata
   private let stores: EmbeddedStores
   private let directory: DataDirectory
+  private let returned: ReturnedStoreWorker
 
   static func open(_ configuration: Configuration, log: Log) async throws -> EmbeddedNode {
     let clock = SystemWallClock()
@@ -53,11 +54,12 @@ struct EmbeddedNode: GatewayNode {
     try backups.removeLeftovers()
     let recovery = try await GatewayRecovery.start(
       engine, metadata.store, embedded: directory, configuration, log: log)
+    let returned = ReturnedStoreWorker(engine: engine, metadata: metadata.store, log: log)
     let gateway = Gateway(
       engine: engine, access: access, keys: keys, masterKey: masterKey,
       work: BackgroundWork(
         engine: engine, configuration: Gateway.background(configuration),
-        others: RecoveryWorker.own(recovery) + RecoveryWorker.led(recovery),
+        others: RecoveryWorker.own(recovery) + RecoveryWorker.led(recovery) + [returned],
         pool: ThreadPool(name: "background", threadCount: 4), log: log),
       recovery: recovery,
       rootKeys: try await Gateway.rootKeys(access, configuration),
@@ -65,7 +67,8 @@ struct EmbeddedNode: GatewayNode {
         started: clock.now, directory: directory, stores: stores.set.all.map(\.id)),
       backups: backups, log: log)
     return EmbeddedNode(
-      gateway: gateway, metadata: metadata, stores: stores, directory: directory)
+      gateway: gateway, metadata: metadata, stores: stores, directory: directory,
+      returned: returned)
   }
 
   private static func openMetadata(
@@ -107,7 +110,14 @@ struct EmbeddedNode: GatewayNode {
     return id
   }
 
-  func runBeside() async { await stores.stores.run() }
+  func runBeside() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await stores.stores.run() }
+      group.addTask { for await store in stores.stores.returns { returned.add(store) } }
+      await group.next()
+      group.cancelAll()
+    }
+  }
 
   func shutDown() async {
     await gateway.recovery.stop()

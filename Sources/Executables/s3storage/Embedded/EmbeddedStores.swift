@@ -40,7 +40,7 @@ struct EmbeddedStores: Sendable {
   /// The highest epoch of any chunk. Reads all names: for a start after a restore only.
   func highestEpoch() async throws -> UInt64 {
     var highest: UInt64 = 0
-    for store in stores.local {
+    for store in stores.local where store.isPresent {
       var position: ChunkListPosition?
       repeat {
         let from = position

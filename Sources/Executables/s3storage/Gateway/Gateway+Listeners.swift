@@ -21,7 +21,8 @@ extension Gateway {
     let s3 = s3Service(configuration)
     let files = filesService(configuration)
     let admin = try adminService()
-    let metrics = MetricsPage(engine: engine, cache: cache, servers: servers)
+    let metrics = MetricsPage(
+      engine: engine, cache: cache, servers: servers, recovery: recovery)
     let address = configuration["BIND_ADDRESS"]
     let adminAddress = configuration["ADMIN_BIND_ADDRESS"]
     func port(_ name: String) -> UInt16 { UInt16(clamping: configuration.number(name)) }

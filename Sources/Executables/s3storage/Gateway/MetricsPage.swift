@@ -4,6 +4,7 @@ import Disk
 import HTTPServer
 import Metadata
 import ObjectEngine
+import Recovery
 import Runtime
 import Synchronization
 
@@ -14,6 +15,7 @@ struct MetricsPage: Sendable {
   let cache: (any FactCache)?
   /// The storage servers of a cluster; nil where there are none.
   let servers: GuardedStorageServers?
+  let recovery: MetadataRecovery
 
   func handle(_ request: HTTPRequest) -> HTTPResponse {
     guard request.head.path.elementsEqual("/metrics".utf8), request.head.method == .get else {
@@ -33,6 +35,7 @@ struct MetricsPage: Sendable {
       page.counter(
         "s3storage_cache_failures_total", "Calls of the cache that failed.", statistics.failures)
     }
+    add(recovery.logStatus, to: &page)
     if let servers { add(servers.breakers, to: &page) }
     return HTTPResponse(
       status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
@@ -51,5 +54,23 @@ struct MetricsPage: Sendable {
     page.counters(
       "s3storage_circuit_breaker_refusals_total", "Calls that the open circuit breaker refused.",
       labelled.map { ($0.labels, $0.breaker.counts.refusals) })
+  }
+
+  private func add(_ log: ChangeLogStatus, to page: inout MetricsText) {
+    guard log.isOn else { return }
+    page.gauge(
+      "s3storage_change_log_wanted_copies", "Stores that each change should be logged in.",
+      log.wantedCopies)
+    page.gauge(
+      "s3storage_change_log_available_copies", "Stores that take the change log, of those wanted.",
+      log.availableCopies)
+    page.gauge(
+      "s3storage_change_log_last_copies", "Stores that took the last change.",
+      log.lastCopies ?? log.availableCopies)
+    page.gauge(
+      "s3storage_change_log_short_pieces", "Pieces of the log that lack copies.", log.shortPieces)
+    page.counter(
+      "s3storage_change_log_failures_total", "Groups of changes that no store took.",
+      log.failedGroups)
   }
 }

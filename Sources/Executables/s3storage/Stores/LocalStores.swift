@@ -4,13 +4,17 @@ import Disk
 import Runtime
 import Telemetry
 
-/// The chunk stores that this process keeps on its own disks.
+/// The chunk stores that this process keeps on its own disks. Those that could not be opened, or
+/// vanish, are offline until their directory holds them again.
 struct LocalStores: Sendable {
-  /// All of them, in order; those that could not be opened are offline.
-  let all: [any ChunkStore]
-  /// Those that were opened.
-  let local: [LocalChunkStore]
+  /// All of them, in order.
+  let local: [ReturningChunkStore]
+  /// Names each store that has come back.
+  let returns: AsyncStream<StoreID>
   private let pool: ThreadPool
+
+  /// All of them, in order.
+  var all: [any ChunkStore] { local }
 
   /// What all stores of a process have in common.
   struct Settings {
@@ -62,30 +66,65 @@ struct LocalStores: Sendable {
     return ids.map { found[$0] ?? others.next() ?? "" }
   }
 
-  /// Opens stores. One that is absent or foreign is offline and never made again.
+  /// Opens stores. One that is absent or foreign is offline, and never made again.
   static func open(
     _ places: [Place], _ settings: Settings
   ) async throws -> LocalStores {
-    var local: [LocalChunkStore] = []
-    var all: [any ChunkStore] = []
+    let (returns, continuation) = AsyncStream.makeStream(of: StoreID.self)
+    var opened: [StoreID: LocalChunkStore] = [:]
+    var reasons: [StoreID: String] = [:]
     for place in places {
-      let id = place.id
       do throws(ChunkStoreError) {
-        if place.mayMake { try makeUnlessThere(place.directory, id, settings) }
-        let store = try await settings.pool.run { () throws(ChunkStoreError) in
-          try LocalChunkStore.open(
-            directory: place.directory, fileSystem: settings.files, cluster: settings.cluster,
-            store: id, options: settings.options, log: settings.log)
+        if place.mayMake { try makeUnlessThere(place.directory, place.id, settings) }
+        opened[place.id] = try await settings.pool.run { () throws(ChunkStoreError) in
+          try open(place.id, in: place.directory, settings)
         }
-        local.append(store)
-        all.append(store)
       } catch {
         if place.mayMake { throw error }
-        settings.log.error("a store is offline", [("store", "\(id)"), ("reason", "\(error)")])
-        all.append(UnavailableChunkStore(id: id, reason: "\(error)"))
+        settings.log.error(
+          "a store is offline", [("store", "\(place.id)"), ("reason", "\(error)")])
+        reasons[place.id] = "\(error)"
       }
     }
-    return LocalStores(all: all, local: local, pool: settings.pool)
+    // Which of these holds which store is not known: disks may have changed places.
+    let unknown = places.filter { opened[$0.id] == nil }.map(\.directory)
+    let stores = places.map { place in
+      let isKnown = opened[place.id] != nil
+      let candidates = isKnown ? [place.directory] : unknown
+      return ReturningChunkStore(
+        place.id, opened[place.id], reason: reasons[place.id] ?? "",
+        onReturn: { id in
+          settings.log.info("a store is back", [("store", "\(id)")])
+          continuation.yield(id)
+        },
+        reopen: { () throws(ChunkStoreError) in
+          try reopen(place.id, in: candidates, settings)
+        })
+    }
+    return LocalStores(local: stores, returns: returns, pool: settings.pool)
+  }
+
+  private static func open(
+    _ id: StoreID, in directory: String, _ settings: Settings
+  ) throws(ChunkStoreError) -> LocalChunkStore {
+    try LocalChunkStore.open(
+      directory: directory, fileSystem: settings.files, cluster: settings.cluster, store: id,
+      options: settings.options, log: settings.log)
+  }
+
+  /// Opens a store in the one of `directories` that holds it.
+  private static func reopen(
+    _ id: StoreID, in directories: [String], _ settings: Settings
+  ) throws(ChunkStoreError) -> LocalChunkStore {
+    for directory in directories where directories.count > 1 && !directory.isEmpty {
+      let identity = try? LocalChunkStore.identity(
+        ofDirectory: directory, fileSystem: settings.files)
+      if identity?.store == id { return try open(id, in: directory, settings) }
+    }
+    guard let directory = directories.first, directories.count == 1, !directory.isEmpty else {
+      throw .offline("no directory holds the store: is it mounted?")
+    }
+    return try open(id, in: directory, settings)
   }
 
   private static func makeUnlessThere(
@@ -118,10 +157,7 @@ struct LocalStores: Sendable {
   /// Makes everything durable and closes the stores.
   func shutDown() async {
     for store in local {
-      await withTaskExecutorPreference(pool) {
-        try? await store.checkpoint(always: false)
-        await store.shutdown()
-      }
+      await withTaskExecutorPreference(pool) { await store.shutdown() }
     }
   }
 }

@@ -1,3 +1,4 @@
+import ObjectEngine
 import Metadata
 import Synchronization
 

@@ -1,5 +1,6 @@
 import ChunkStore
 import Metadata
+import ObjectEngine
 import Synchronization
 
 /// Asks the storage servers of a cluster how they are, and goes by the members in the metadata.

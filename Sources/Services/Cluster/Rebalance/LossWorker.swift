@@ -24,6 +24,9 @@ public final class LossWorker: BackgroundWorker {
     var ring: Int64 = 0
     /// Servers that were not declared lost since too many are.
     var undecided: Set<ServerID> = []
+    /// What was away, and the ring, when none of it was declared lost: only a change is worth another
+    /// attempt.
+    var judged: (absent: [ServerID: [StoreID]], ring: Int64)?
   }
 
   /// `losses`.
@@ -80,10 +83,12 @@ public final class LossWorker: BackgroundWorker {
   private func declare() async throws {
     let candidates = membership.absent(for: membership.configuration.lossGrace)
     guard !candidates.isEmpty else {
-      state.withLock { $0.undecided = [] }
+      state.withLock { ($0.undecided, $0.judged) = ([], nil) }
       count.add(0, detail: "")
       return
     }
+    let ring = engine.stores.ringVersion
+    if let judged = state.withLock({ $0.judged }), judged == (candidates, ring) { return }
     // What other gateways heard of meanwhile counts too.
     try await membership.refresh()
     let confirmed = membership.absent(for: membership.configuration.lossGrace)
@@ -99,7 +104,10 @@ public final class LossWorker: BackgroundWorker {
       }
     }
     let isNew = state.withLock { state in
-      defer { state.undecided = undecided }
+      defer {
+        state.undecided = undecided
+        state.judged = undecided.count == candidates.count ? (candidates, ring) : nil
+      }
       return !undecided.isSubset(of: state.undecided)
     }
     let text = "\(undecided.count) more servers are away than may be taken for lost at once"

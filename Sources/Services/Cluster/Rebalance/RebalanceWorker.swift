@@ -84,7 +84,7 @@ public final class RebalanceWorker: BackgroundWorker {
     switch try await walk.next(limit: Self.pageSize) {
     case .notReady: return .idle(nextAfter: min(interval, .seconds(1)))
     case .none:
-      count.add(0, detail: "")
+      count.add(0, detail: walk.awaitsWriters ? "all writers are to go by the ring first" : "")
       return .idle(nextAfter: copies.count == 0 ? interval : min(interval, .seconds(1)))
     case .extents(let extents):
       state.withLock { $0.page = extents.reversed() }

@@ -9,7 +9,7 @@ import Synchronization
 final class RingWalk: Sendable {
   /// What there is to do.
   enum Page: Sendable {
-    /// The walk for the present ring is over.
+    /// The walk for the present ring is over, or is made again only when all writers go by that ring.
     case none
     /// This process does not go by the newest ring yet.
     case notReady
@@ -28,6 +28,9 @@ final class RingWalk: Sendable {
     var cursor: ExtentID?
     /// Whether all writers went by that ring before the walk began.
     var isAcknowledged = false
+    /// Whether the walk came to its end before all writers went by the ring: once they do, it is made
+    /// again for what they placed meanwhile.
+    var awaitsWriters = false
   }
 
   private let name: String
@@ -45,6 +48,9 @@ final class RingWalk: Sendable {
   /// The setting that says which ring's walk is over, as a number of 8 bytes.
   static func finishedSetting(_ name: String) -> String { name + "_ring" }
 
+  /// Whether it is over but for what writers may place that do not go by the ring yet.
+  var awaitsWriters: Bool { state.withLock { $0.awaitsWriters } }
+
   /// What is remembered counts no more.
   func reset() { state.withLock { $0 = State() } }
 
@@ -60,14 +66,16 @@ final class RingWalk: Sendable {
     guard try await metadata.ringVersion() == ring else { return .notReady }
     let before = state.withLock { $0 }
     if before.finished >= ring { return .none }
-    if before.ring != ring {
+    if before.ring != ring || before.awaitsWriters {
       let isAcknowledged = try await metadata.liveWriters().allSatisfy {
         $0.ringVersion >= ring
       }
+      if before.ring == ring, !isAcknowledged { return .none }
       state.withLock { state in
         state.ring = ring
         state.cursor = nil
         state.isAcknowledged = isAcknowledged
+        state.awaitsWriters = false
       }
     }
     let extents = try await metadata.extents(
@@ -89,7 +97,13 @@ final class RingWalk: Sendable {
   func finish(isComplete: Bool) async throws -> Bool {
     let (ring, isAcknowledged) = state.withLock { ($0.ring, $0.isAcknowledged) }
     guard isComplete, isAcknowledged, ring == stores.ringVersion else {
-      state.withLock { $0.ring = 0 }
+      state.withLock { state in
+        if isComplete, ring == stores.ringVersion {
+          state.awaitsWriters = true
+        } else {
+          state.ring = 0
+        }
+      }
       return false
     }
     try await metadata.setSetting(Self.finishedSetting(name), Self.bytes(ring))

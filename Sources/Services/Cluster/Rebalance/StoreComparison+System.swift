@@ -69,16 +69,7 @@ extension StoreComparison {
     _ chunk: ChunkID, from store: any ChunkStore
   ) async -> (status: ChunkStatus, data: AlignedBuffer)? {
     do throws(ChunkStoreError) {
-      let status = try await store.stat(chunk)
-      let reader = try await store.openChunk(chunk)
-      defer { reader.close() }
-      let length = reader.trailer.dataLength
-      // Written anew between the two looks: the next walk sees one of them.
-      guard reader.trailer == status.trailer, length > 0, length <= ChunkLimits.smallDataLength
-      else { return nil }
-      let data = AlignedBuffer(count: ByteCount.roundUp(length, to: 4096))
-      try await reader.read(0..<length, into: data, at: 0)
-      return (status, data)
+      return try await engine.readSmall(chunk, from: store)
     } catch {
       log.warning(
         "what the system keeps about itself could not be read",

@@ -14,6 +14,10 @@ public struct ChangeLogStatus: Hashable, Sendable {
   public var isOn = false
   /// Stores that each piece should go to.
   public var wantedCopies = 0
+  /// Stores that would take a piece now, no more than are wanted.
+  public var availableCopies = 0
+  /// Pieces that are known to lie in fewer stores than wanted.
+  public var shortPieces = 0
   /// Stores that took the last piece; nil before the first.
   public var lastCopies: Int?
   /// Why the last piece did not go to as many stores as it should; nil when it did.
@@ -57,16 +61,27 @@ public final class ChangeJournal: ChangeSink {
     var chosen: [StoreID] = []
     var status = ChangeLogStatus()
     var log: [UInt8] = []
+    /// Pieces that too few stores took, oldest first.
+    var short: [ShortPiece] = []
+    /// Whether there were more of them than are kept.
+    var hasForgottenShort = false
+    /// When a store that is not well was last tried for want of others.
+    var tried: [StoreID: Timestamp] = [:]
   }
 
   /// Bytes of records that one group takes, about.
   static let groupLength = 4 << 20
   /// Numbers that are remembered for callers that come late.
   private static let memory = 16_384
+  /// Pieces with too few copies that are remembered one by one.
+  private static let shortLimit = 65_536
+  /// How long a store that is not well is left alone after it was tried for want of others.
+  private static let doubtMilliseconds: Int64 = 30_000
 
   private let engine: ObjectEngine
   private let logStores: LogStores
-  private let copies: Int
+  /// Stores that each piece should go to, where there are so many.
+  let copies: Int
   private let buffers = BufferPool(limit: 32 << 20, cacheLimit: 1 << 20)
   private let random: any RandomSource
   private let log: Log
@@ -89,7 +104,16 @@ public final class ChangeJournal: ChangeSink {
   }
 
   /// How it fares.
-  public var status: ChangeLogStatus { state.withLock { $0.status } }
+  public var status: ChangeLogStatus {
+    var (status, short) = state.withLock { ($0.status, $0.short.count) }
+    status.wantedCopies = wanted
+    status.availableCopies = min(wanted, logStores.takerCount)
+    status.shortPieces = short
+    return status
+  }
+
+  /// Stores that each piece should go to now.
+  private var wanted: Int { min(copies, logStores.stores.all.count) }
 
   /// Whether this process knows any store.
   public var hasStores: Bool { !logStores.stores.all.isEmpty }
@@ -225,31 +249,68 @@ public final class ChangeJournal: ChangeSink {
     // As any write: a ring is acknowledged when no piece goes by a former one any more.
     let write = engine.writes.begin(at: engine.clock.now)
     defer { engine.writes.end(write) }
+    let key = chunks[0].header.id.extent
     let preferred = state.withLock { $0.chosen }
-    var candidates = logStores.ranked(preferring: preferred, key: chunks[0].header.id.extent)[...]
+    var candidates = logStores.ranked(preferring: preferred, key: key)
     var taken: [StoreID] = []
     var failure: String?
     while taken.count < copies, !candidates.isEmpty {
-      let round = candidates.prefix(copies - taken.count)
-      candidates = candidates.dropFirst(round.count)
+      let round = logStores.pick(copies - taken.count, from: &candidates, beside: taken)
       // Deletes must be logged before they can free any space: full stores take them too. All but
-      // one of the copies suffice for the others not to wait for a store that hangs.
-      let errors = await engine.put(
-        chunks, to: Array(round), enough: max(1, copies - 1 - taken.count))
-      for store in round {
-        guard let error = errors[store] else {
-          taken.append(store)
-          continue
-        }
-        failure = "\(error)"
-        engine.stores.note(error, of: store)
-        log.warning(
-          "a store does not take the change log", [("store", "\(store)"), ("error", "\(error)")])
-      }
+      // one of the copies suffice for the others not to wait for a store that hangs, where another
+      // can stand in for it; where none can, it is waited for as long as it may be reached.
+      let enough = candidates.isEmpty ? round.count : max(1, copies - 1 - taken.count)
+      taken += await put(chunks, to: round, enough: enough, &failure)
+    }
+    if taken.count < wanted {
+      // One that failed a moment ago may be there again.
+      let round = doubtful(key).prefix(copies - taken.count)
+      var faults = engine.configuration.faults
+      faults.writeLimit = min(faults.writeLimit, faults.writeGrace)
+      faults.writeStall = min(faults.writeStall, faults.writeGrace)
+      taken += await put(
+        chunks, to: Array(round), enough: round.count, faults: faults, &failure)
     }
     CrashPoint.reach(.logWritten)
     note(taken, failure, chunks, records: records.count)
     return !taken.isEmpty
+  }
+
+  /// Stores that are not well and were not tried of late.
+  private func doubtful(_ key: ExtentID) -> [StoreID] {
+    let now = engine.clock.now
+    let doubtful = logStores.doubtful(key: key)
+    return state.withLock { state in
+      let free = doubtful.filter { store in
+        guard let last = state.tried[store] else { return true }
+        let age = now.milliseconds - last.milliseconds
+        return age < 0 || age >= Self.doubtMilliseconds
+      }
+      state.tried = state.tried.filter { doubtful.contains($0.key) }
+      for store in free { state.tried[store] = now }
+      return free
+    }
+  }
+
+  /// Which of `round` took the chunks.
+  private func put(
+    _ chunks: [SealedChunk], to round: [StoreID], enough: Int, faults: FaultTolerance? = nil,
+    _ failure: inout String?
+  ) async -> [StoreID] {
+    guard !round.isEmpty else { return [] }
+    let errors = await engine.put(chunks, to: round, enough: enough, faults: faults)
+    var taken: [StoreID] = []
+    for store in round {
+      guard let error = errors[store] else {
+        taken.append(store)
+        continue
+      }
+      failure = "\(error)"
+      engine.stores.note(error, of: store)
+      log.warning(
+        "a store does not take the change log", [("store", "\(store)"), ("error", "\(error)")])
+    }
+    return taken
   }
 
   @concurrent
@@ -277,7 +338,7 @@ public final class ChangeJournal: ChangeSink {
   private func note(
     _ taken: [StoreID], _ failure: String?, _ chunks: [SealedChunk], records: Int
   ) {
-    let wanted = min(copies, engine.stores.all.count)
+    let wanted = wanted
     state.withLock { state in
       state.chosen = taken
       state.status.wantedCopies = wanted
@@ -285,9 +346,68 @@ public final class ChangeJournal: ChangeSink {
       state.status.lastError =
         taken.count < wanted ? failure ?? "too few stores take the log" : nil
       guard !taken.isEmpty else { return }
+      if taken.count < wanted {
+        for chunk in chunks {
+          Self.keep(ShortPiece(chunk: chunk.header.id, places: taken), &state)
+        }
+      }
       state.status.pieces += chunks.count
       state.status.records += records
       state.status.bytes += chunks.reduce(0) { $0 + $1.range.count }
     }
+  }
+
+  // MARK: Copies that are to be made up
+
+  private static func keep(_ piece: ShortPiece, _ state: inout State) {
+    if state.short.count < shortLimit {
+      state.short.append(piece)
+    } else {
+      state.hasForgottenShort = true
+    }
+  }
+
+  /// Whether pieces with too few copies were not kept one by one; asking forgets it.
+  func takeForgottenShort() -> Bool {
+    state.withLock { state in
+      defer { state.hasForgottenShort = false }
+      return state.hasForgottenShort
+    }
+  }
+
+  /// Remembers pieces that were found in fewer stores than wanted.
+  func keepShort(_ pieces: [ShortPiece]) {
+    state.withLock { state in
+      let known = Set(state.short.map(\.chunk))
+      for piece in pieces where !known.contains(piece.chunk) { Self.keep(piece, &state) }
+    }
+  }
+
+  /// Makes up copies of up to `limit` pieces that have too few, oldest first, as far as stores take
+  /// them now; returns whether there are more for which that may succeed.
+  func makeUpCopies(limit: Int) async -> Bool {
+    let (pieces, all) = state.withLock { (Array($0.short.prefix(limit)), $0.short.count) }
+    guard !pieces.isEmpty else { return false }
+    let completer = LogCompleter(engine: engine, logStores: logStores, copies: wanted)
+    let left = await withTaskExecutorPreference(engine.pool) { await completer.complete(pieces) }
+    // Others are added at the end only; what did not get on lets those behind it have a turn.
+    let wanted = wanted
+    state.withLock { state in
+      state.short.removeFirst(pieces.count)
+      state.short += left
+      if state.short.isEmpty, !state.hasForgottenShort {
+        state.status.lastCopies = wanted
+        state.status.lastError = nil
+      }
+    }
+    if left.count < pieces.count {
+      log.info(
+        "copies of the change log were made up",
+        [
+          ("pieces", "\(pieces.count - left.count)"),
+          ("left", "\(all - pieces.count + left.count)"),
+        ])
+    }
+    return left.isEmpty && all > pieces.count
   }
 }

@@ -4,7 +4,7 @@ import Metadata
 import ObjectEngine
 
 /// Deletes pieces of the log that two complete snapshots make needless, and chunks of snapshots
-/// that were given up.
+/// that were given up: under the lease of the work, where several processes share it.
 struct LogTrimmer: Sendable {
   /// Chunks that one call deletes.
   private static let batch = 512
@@ -13,11 +13,21 @@ struct LogTrimmer: Sendable {
   let metadata: SQLMetadataStore
   let configuration: RecoveryConfiguration
 
+  /// The snapshots that decide what is needless.
+  func kept() async throws -> [StoredSnapshot] {
+    try await metadata.snapshots().filter(\.isComplete).suffix(max(2, configuration.keptSnapshots))
+  }
+
+  /// The number up to which the kept snapshots make the log needless; nil while there are too few.
+  func floor() async throws -> Int64? {
+    let kept = try await kept()
+    return kept.count >= 2 ? kept.map(\.floor).min() : nil
+  }
+
   /// Deletes what is needless in the stores that answer. Returns how many chunks.
   @discardableResult
   func trim() async throws -> Int {
-    let kept = try await metadata.snapshots().filter(\.isComplete)
-      .suffix(max(2, configuration.keptSnapshots))
+    let kept = try await kept()
     guard kept.count >= 2, let oldest = kept.first else { return 0 }
     let floor = kept.reduce(oldest.floor) { min($0, $1.floor) }
     return await withTaskExecutorPreference(engine.pool) {
@@ -51,7 +61,7 @@ struct LogTrimmer: Sendable {
       }
       while needless.count >= Self.batch || page.next == nil && !needless.isEmpty {
         let batch = Array(needless.prefix(Self.batch))
-        try await store.delete(batch)
+        try await store.deleteLed(batch)
         needless.removeFirst(batch.count)
         count += batch.count
       }

@@ -1,22 +1,27 @@
-import ChunkStore
-import Metadata
+public import ChunkStore
+public import Metadata
 import Runtime
 
 /// Stamps the calls of work under a lease.
-struct LeaseStamping: CallStamping {
-  let lease: WorkLease
+public struct LeaseStamping: CallStamping {
+  private let lease: WorkLease
 
-  var stamp: CallStamp {
+  /// Stamps under `lease`.
+  public init(lease: WorkLease) { self.lease = lease }
+
+  /// The lease's fence, and how many deletions under it may or may not have run.
+  public var stamp: CallStamp {
     CallStamp(fence: UInt64(clamping: lease.fence), attempt: lease.attempt)
   }
 
-  var timeLeft: Duration { lease.timeLeft }
+  /// The lease's.
+  public var timeLeft: Duration { lease.timeLeft }
 }
 
 extension WorkLease {
   /// Runs `body` under this lease: its transactions fail, and storage servers refuse its deletions,
   /// once another process has taken the work over.
-  func lead<R>(_ body: () async throws -> R) async rethrows -> R {
+  public func lead<R>(_ body: () async throws -> R) async rethrows -> R {
     try await WorkLease.$current.withValue(self) {
       try await ChunkCallPolicy.$stamping.withValue(LeaseStamping(lease: self)) {
         try await body()
@@ -28,7 +33,7 @@ extension WorkLease {
 extension ChunkStore {
   /// Deletes chunks unless the lease of the work that asks for it may have been taken over. Tried
   /// once: a repetition could come when another process has moved a chunk back to this store.
-  func deleteLed(_ chunks: [ChunkID]) async throws(ChunkStoreError) {
+  public func deleteLed(_ chunks: [ChunkID]) async throws(ChunkStoreError) {
     do throws(MetadataError) {
       try WorkLease.checkCurrent()
     } catch {
