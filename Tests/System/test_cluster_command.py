@@ -1,4 +1,4 @@
-"""`make cluster` as a developer and a script use it, and what is deployed by Compose."""
+"""`make cluster` as a developer and a script use it."""
 import hashlib
 import os
 import pathlib
@@ -14,7 +14,6 @@ import tempfile
 import time
 
 import pytest
-import yaml
 
 from support.clients import tag_of
 from support.process import start_time
@@ -146,51 +145,3 @@ def test_numbers_out_of_range_are_refused(directory):
     assert "BASE_PORT" in run("start", directory, 40000).stderr
     assert "CLUSTER_SERVERS" in run("start", directory, 20000, CLUSTER_SERVERS="x").stderr
     assert run("nonsense").returncode == 2
-
-
-# Compose
-
-def compose():
-    return yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
-
-
-def test_compose_says_the_same_as_make_cluster():
-    services = compose()["services"]
-    storage = [n for n in services if n.startswith("storage-")]
-    gateways = [n for n in services if n.startswith("gateway-")]
-    assert len(storage) == 6 and len(gateways) == 2
-    assert {"postgres", "redis", "migrate"} <= services.keys()
-    for name, service in services.items():
-        assert service.get("image") or service.get("build"), name
-        for other in service.get("depends_on", {}):
-            assert other in services, (name, other)
-        for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            assert source in compose()["volumes"], (name, source)
-    # On one loopback no two may want the same port.
-    ports = [
-        str(value) for service in services.values() if "GATEWAYS" in service.get("environment", {})
-        or service.get("command") == ["gateway"]
-        for name, value in service["environment"].items() if name.endswith("_PORT")]
-    assert len(ports) == len(set(ports)) == 16, ports
-
-
-def test_secrets_of_compose_come_from_outside():
-    text = (ROOT / "deploy/compose.yaml").read_text()
-    example = (ROOT / "deploy/compose.env.example").read_text()
-    wanted = set(re.findall(r"\$\{(\w+):\?", text))
-    assert wanted == set(re.findall(r"^(\w+)=$", example, re.M))
-    assert not re.search(r"(PASSWORD|SECRET\w*): [^$\s]", text)
-
-
-def test_compose_uses_only_settings_and_commands_that_there_are():
-    said = subprocess.run([binary(), "config"], capture_output=True, text=True).stdout
-    known = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", said))
-    text = subprocess.run([binary(), "help"], capture_output=True, text=True).stdout
-    for name, service in compose()["services"].items():
-        if name in ("network", "postgres", "redis"):
-            continue
-        for variable in service.get("environment", {}):
-            assert variable in known, (name, variable)
-        command = service["command"]
-        assert command[0] in text, (name, command)
