@@ -17,6 +17,7 @@ import pytest
 
 from support.clients import tag_of
 from support.cluster_processes import Cluster
+from support.databases import Postgres
 from support.process import start_time
 from support.server import ROOT, _port_range, binary
 from support.signing import Signer
@@ -130,25 +131,14 @@ def test_members_that_died_or_came_back_by_other_hands_do_not_hinder_a_stop(dire
     for pid in (storage[0], storage[3], gateway[0]):
         os.kill(pid, signal.SIGKILL)
     os.kill(storage[4], signal.SIGSTOP)
-    # As a script does that knows of PostgreSQL what DATABASE_URL tells.
-    data = pathlib.Path(subprocess.run(
-        ["psql", found["DATABASE_URL"], "-Atc", "SHOW data_directory"], capture_output=True,
-        text=True, check=True).stdout.strip())
-    postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
-    process = pathlib.Path(f"/proc/{postmaster}")
-    command = process.joinpath("cmdline").read_text().split("\0")[:-1]
-    account = process.stat()
+    postmaster = int((directory / "postgres/data/postmaster.pid").read_text().splitlines()[0])
     os.kill(postmaster, signal.SIGINT)
     Cluster.until(lambda: start_time(postmaster) is None, 60)
-    with open("/dev/null", "w") as null:
-        again = subprocess.Popen(
-            command, cwd=data, stdout=null, stderr=null, user=account.st_uid,
-            group=account.st_gid, start_new_session=True)
-    Cluster.until(lambda: (data / "postmaster.pid").exists() and subprocess.run(
-        ["psql", found["DATABASE_URL"], "-c", ""], capture_output=True).returncode == 0, 60)
+    again = Postgres(directory / "postgres", base)
+    again.start(start_new_session=True)
     stopped = run("stop", directory)
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
-    assert again.wait(60) == 0
+    assert again.process.wait(60) == 0
     assert not any(start_time(pid) for pid in [*storage, *gateway])
     assert run("start", directory, base).returncode == 0
 
