@@ -5,6 +5,9 @@
     cluster.py start DIR [BASE_PORT]     in the background; writes DIR/cluster.env
     cluster.py stop DIR                  ends what `start` started; data stay
 
+DIR/cluster.env is for a shell to source; what it names several of is separated by blanks, and
+directories with blanks in them are quoted (eval "set -- $STORAGE_DIRS").
+
 Data outlive a stop; the next start serves them again. CLUSTER_SERVERS (6), CLUSTER_GATEWAYS (2),
 CLUSTER_REDIS=0 and CLUSTER_TLS=1 (certificates between the processes) change what is started; settings
 of the product pass through. Logs are in DIR/logs.
@@ -79,24 +82,42 @@ def write(path, text):
 
 
 def running(directory):
-    """(name, pid) of what an earlier start left running; a reused pid is not among them."""
+    """(name, pid) of what an earlier start left running; a reused pid is not among them.
+
+    PostgreSQL is, too, if somebody else started it again in the meantime.
+    """
     try:
         entries = json.loads((directory / "processes.json").read_text())
     except FileNotFoundError:
-        return []
-    return [(e["name"], e["pid"]) for e in entries if start_time(e["pid"]) == e["start"]]
+        entries = []
+    found = [(e["name"], e["pid"]) for e in entries if start_time(e["pid"]) == e["start"]]
+    postmaster = postmaster_of(directory / "postgres/data")
+    if postmaster and postmaster not in (pid for _, pid in found):
+        found.append(("postgres", postmaster))
+    return found
+
+
+def postmaster_of(data):
+    """The pid of the PostgreSQL that runs on this directory, by its own file; None for none."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        return pid if os.path.samefile(f"/proc/{pid}/cwd", data) else None
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def prepare(directory, base_port):
     directory.mkdir(parents=True, exist_ok=True)
     servers, gateways = number("CLUSTER_SERVERS", 6, 1), number("CLUSTER_GATEWAYS", 2, 1)
     count = 2 + 4 * gateways + 2 * servers
-    if not 1024 <= base_port <= LAST_PORT - count + 1:
+    if not base_port.isdecimal() or not 1024 <= int(base_port) <= LAST_PORT - count + 1:
         raise Refusal(f"BASE_PORT is a number from 1024 to {LAST_PORT - count + 1}")
+    base_port = int(base_port)
     left = running(directory)
     if left:
         names = ", ".join(f"{name} ({pid})" for name, pid in left)
-        raise Refusal(f"{names} of {directory} run: make cluster-stop DIR={directory}")
+        raise Refusal(
+            f"{names} of {directory} run: make cluster-stop DIR={shlex.quote(str(directory))}")
     for port in range(base_port, base_port + count):
         with socket.socket() as candidate:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -146,7 +167,7 @@ def facts(cluster):
         "METRICS_ENDPOINTS": of("metrics"),
         "GATEWAY_PIDS": " ".join(str(g.pid) for g in cluster.gateways),
         "STORAGE_PIDS": " ".join(str(s.pid) for s in cluster.servers),
-        "STORAGE_DIRS": " ".join(str(s.data_dir) for s in cluster.servers),
+        "STORAGE_DIRS": shlex.join(str(s.data_dir) for s in cluster.servers),
         "ROOT_ACCESS_KEY": cluster.root[0], "ROOT_SECRET_KEY": cluster.root[1],
         "DATABASE_URL": cluster.database_url,
         "REDIS_URL": cluster.redis.url if cluster.redis else ""}
@@ -232,7 +253,7 @@ def main(arguments):
         signal.signal(number_, interrupt)
     directory = pathlib.Path(arguments[1] if len(arguments) > 1 else "cluster-data").resolve()
     try:
-        port = int(arguments[2]) if len(arguments) > 2 and arguments[2] else BASE_PORT
+        port = arguments[2] if len(arguments) > 2 and arguments[2] else str(BASE_PORT)
         if arguments[0] == "stop":
             if not running(directory):
                 say(f"nothing of {directory} runs")

@@ -8,10 +8,14 @@ import Testing
 private final class MemorySink: ChangeSink {
   let records = Mutex<[ChangeRecord]>([])
   let isReady = Mutex(true)
+  let isReached = Mutex(true)
 
   var hasStores: Bool { isReady.withLock { $0 } }
 
-  func append(_ record: ChangeRecord) async throws { records.withLock { $0.append(record) } }
+  func append(_ record: ChangeRecord) async throws {
+    guard isReached.withLock({ $0 }) else { throw MetadataError.unknownOutcome }
+    records.withLock { $0.append(record) }
+  }
 }
 
 /// All rows of the logged tables but those that only snapshots carry, by table.
@@ -55,6 +59,25 @@ struct ChangeLogTests {
     try await store.setSetting("then", [1])
     try await store.relog(marks)
     #expect(sink.records.withLock { $0 }.flatMap(\.changes).count == 2)
+  }
+
+  @Test(
+    "While no store takes the log a change is marked, and only what may be logged later succeeds",
+    arguments: DatabaseKind.available)
+  func noStoreInReach(kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind, seed: 81)
+    defer { withExtendedLifetime(fixture) {} }
+    let store = fixture.store
+    let sink = MemorySink()
+    sink.isReached.withLock { $0 = false }
+    try await store.setChangeLogID([UInt8](repeating: 7, count: 16))
+    store.setChangeSink(sink)
+    await #expect(throws: MetadataError.unknownOutcome) { try await store.setSetting("one", [1]) }
+    try await ChangeLogPolicy.$mayLogLater.withValue(true) {
+      try await store.setSetting("two", [1])
+    }
+    #expect(try await store.setting("two") == [1])
+    #expect(try await store.changeMarks(after: 0, limit: 10).count == 2)
   }
 
   @Test(

@@ -39,6 +39,8 @@ final class FlakyStore: ChunkStore {
     var isLog = false
     if case .changeLog? = SystemExtentID(header.id.extent) { isLog = true }
     if case .full = fault, space != .reserve { throw .full }
+    // As a store behind a network, whose calls end with the task.
+    if isLog, Task.isCancelled { throw .offline("the call was cancelled") }
     if isLog, case .refuses = fault { throw .io("refused by the test") }
     try await inner.putSmall(header, data: data, range: range, trailer: trailer, space: space)
     if isLog, case .losesAnswer = fault { throw .io("the answer is lost") }

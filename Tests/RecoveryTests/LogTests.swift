@@ -209,6 +209,44 @@ struct LogTests {
     await fixture.close()
   }
 
+  @Test("A caller that goes away while it writes for all harms neither them nor the stores")
+  func callerGone() async throws {
+    let fixture = try RecoveryFixture(seed: 27)
+    let flaky = fixture.stores.map(FlakyStore.init)
+    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
+    let node = try await fixture.open("original", stores: set)
+    let journal = try #require(node.recovery.journal)
+    let caller = Task {
+      while !Task.isCancelled { await Task.yield() }
+      try await journal.append(
+        ChangeRecord(
+          number: 1_000_000, changes: [RowChange(table: 1, isDelete: true, values: [.int(1)])]))
+    }
+    caller.cancel()
+    try await caller.value
+    #expect(node.recovery.logStatus.lastCopies == 3)
+    #expect(flaky.allSatisfy { set.state(of: $0.id) == .active })
+    await node.close()
+    await fixture.close()
+  }
+
+  @Test("A write that was called off says nothing of its store")
+  func calledOff() async throws {
+    let fixture = try RecoveryFixture(seed: 28)
+    let set = fixture.storeSet()
+    let id = try #require(fixture.stores.first).id
+    let caller = Task {
+      while !Task.isCancelled { await Task.yield() }
+      set.note(.offline("the call was cancelled"), of: id)
+    }
+    caller.cancel()
+    await caller.value
+    #expect(set.state(of: id) == .active)
+    set.note(.offline("it does not answer"), of: id)
+    #expect(set.state(of: id) == .offline)
+    await fixture.close()
+  }
+
   @Test("A process that died between commit and log leaves marks that the next one logs")
   func marksOfTheDead() async throws {
     let fixture = try RecoveryFixture(seed: 26)

@@ -1,4 +1,4 @@
-"""`make cluster` as a developer and a script use it, and what is deployed by Compose."""
+"""`make cluster` as a developer and a script use it."""
 import hashlib
 import os
 import pathlib
@@ -14,9 +14,10 @@ import tempfile
 import time
 
 import pytest
-import yaml
 
 from support.clients import tag_of
+from support.cluster_processes import Cluster
+from support.databases import Postgres
 from support.process import start_time
 from support.server import ROOT, _port_range, binary
 from support.signing import Signer
@@ -28,8 +29,8 @@ QUICK = {"HEARTBEAT_SECONDS": "1", "RING_REFRESH_SECONDS": "1", "CLUSTER_SERVERS
 
 @pytest.fixture
 def directory():
-    """A directory that only this user may enter, as mktemp makes it."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="s3storage-make-"))
+    """A directory that only this user may enter, as mktemp makes it, with a blank in its name."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="s3storage make-"))
     yield path
     run("stop", path)
     shutil.rmtree(path, ignore_errors=True)
@@ -72,8 +73,16 @@ def facts(directory):
     found = {}
     for line in (directory / "cluster.env").read_text().splitlines():
         name, _, value = line.partition("=")
-        found[name] = "".join(shlex.split(value))
+        (found[name],) = shlex.split(value)
     return found
+
+
+def sourced(directory, name):
+    """The words of a variable, as a script gets them that sources cluster.env."""
+    script = f'. "$0/cluster.env"; eval "set -- ${name}"; printf "%s\\n" "$@"'
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script, directory], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def s3(found, index, method, path, body=b""):
@@ -94,12 +103,14 @@ def test_a_cluster_in_the_background_keeps_data_from_start_to_start(directory):
     pids = [int(p) for n in ("GATEWAY_PIDS", "STORAGE_PIDS") for p in found[n].split()]
     assert len(pids) == 8 and all(start_time(p) for p in pids)
     assert found["DATABASE_URL"].startswith("postgres://")
+    assert sourced(directory, "STORAGE_DIRS") == [str(directory / f"storage-{n}") for n in range(6)]
+    assert sourced(directory, "STORAGE_PIDS") == found["STORAGE_PIDS"].split()
     assert all(int(p) < 32768 for p in re.findall(r":(\d{4,5})\b", str(found)))
     assert s3(found, 0, "PUT", "/bucket").status == 200
     body = os.urandom(500_000)
     assert s3(found, 1, "PUT", "/bucket/k", body).status == 200
     again = run("start", directory, base)
-    assert again.returncode == 1 and "cluster-stop" in again.stderr
+    assert again.returncode == 1 and f"cluster-stop DIR='{directory}'" in again.stderr
     assert s3(found, 0, "GET", "/bucket/k").body == body
     stopped = make("cluster-stop", f"DIR={directory}")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
@@ -109,6 +120,27 @@ def test_a_cluster_in_the_background_keeps_data_from_start_to_start(directory):
     again = facts(directory)
     assert again["ROOT_SECRET_KEY"] == found["ROOT_SECRET_KEY"]
     assert tag_of(s3(again, 1, "GET", "/bucket/k").body) == tag_of(body)
+
+
+def test_members_that_died_or_came_back_by_other_hands_do_not_hinder_a_stop(directory):
+    base = base_port()
+    assert run("start", directory, base).returncode == 0
+    found = facts(directory)
+    storage, gateway = (
+        [int(p) for p in found[n].split()] for n in ("STORAGE_PIDS", "GATEWAY_PIDS"))
+    for pid in (storage[0], storage[3], gateway[0]):
+        os.kill(pid, signal.SIGKILL)
+    os.kill(storage[4], signal.SIGSTOP)
+    postmaster = int((directory / "postgres/data/postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGINT)
+    Cluster.until(lambda: start_time(postmaster) is None, 60)
+    again = Postgres(directory / "postgres", base)
+    again.start(start_new_session=True)
+    stopped = run("stop", directory)
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert again.process.wait(60) == 0
+    assert not any(start_time(pid) for pid in [*storage, *gateway])
+    assert run("start", directory, base).returncode == 0
 
 
 def test_ctrl_c_in_the_foreground_stops_all(directory):
@@ -143,54 +175,8 @@ def test_a_start_that_fails_says_why_and_leaves_nothing_running(directory):
 
 
 def test_numbers_out_of_range_are_refused(directory):
-    assert "BASE_PORT" in run("start", directory, 40000).stderr
+    for port in ("40000", "80", "abc", "-1", "2²"):
+        refused = run("start", directory, port)
+        assert refused.returncode == 1 and "BASE_PORT is a number" in refused.stderr, refused.stderr
     assert "CLUSTER_SERVERS" in run("start", directory, 20000, CLUSTER_SERVERS="x").stderr
     assert run("nonsense").returncode == 2
-
-
-# Compose
-
-def compose():
-    return yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
-
-
-def test_compose_says_the_same_as_make_cluster():
-    services = compose()["services"]
-    storage = [n for n in services if n.startswith("storage-")]
-    gateways = [n for n in services if n.startswith("gateway-")]
-    assert len(storage) == 6 and len(gateways) == 2
-    assert {"postgres", "redis", "migrate"} <= services.keys()
-    for name, service in services.items():
-        assert service.get("image") or service.get("build"), name
-        for other in service.get("depends_on", {}):
-            assert other in services, (name, other)
-        for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            assert source in compose()["volumes"], (name, source)
-    # On one loopback no two may want the same port.
-    ports = [
-        str(value) for service in services.values() if "GATEWAYS" in service.get("environment", {})
-        or service.get("command") == ["gateway"]
-        for name, value in service["environment"].items() if name.endswith("_PORT")]
-    assert len(ports) == len(set(ports)) == 16, ports
-
-
-def test_secrets_of_compose_come_from_outside():
-    text = (ROOT / "deploy/compose.yaml").read_text()
-    example = (ROOT / "deploy/compose.env.example").read_text()
-    wanted = set(re.findall(r"\$\{(\w+):\?", text))
-    assert wanted == set(re.findall(r"^(\w+)=$", example, re.M))
-    assert not re.search(r"(PASSWORD|SECRET\w*): [^$\s]", text)
-
-
-def test_compose_uses_only_settings_and_commands_that_there_are():
-    said = subprocess.run([binary(), "config"], capture_output=True, text=True).stdout
-    known = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", said))
-    text = subprocess.run([binary(), "help"], capture_output=True, text=True).stdout
-    for name, service in compose()["services"].items():
-        if name in ("network", "postgres", "redis"):
-            continue
-        for variable in service.get("environment", {}):
-            assert variable in known, (name, variable)
-        command = service["command"]
-        assert command[0] in text, (name, command)

@@ -108,7 +108,9 @@ public final class StoreSet: Sendable {
   }
 
   /// Takes note that a store refused a write: the next ones go elsewhere until it is well again.
+  /// What a task met that was told to stop says nothing about the store.
   public func note(_ error: ChunkStoreError, of store: StoreID) {
+    guard !Task.isCancelled else { return }
     switch error {
     case .full: observe(.full, of: store)
     case .fenced: observe(.fenced, of: store)

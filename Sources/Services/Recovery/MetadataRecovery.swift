@@ -99,9 +99,12 @@ public final class MetadataRecovery: Sendable {
     }
   }
 
+  /// Takes changes to the log; nil before there is one.
+  var journal: ChangeJournal? { state.withLock { $0.journal } }
+
   /// Ends the log's part in commits, for a process that ends.
   public func stop() async {
-    guard let journal = state.withLock({ $0.journal }) else { return }
+    guard let journal else { return }
     try? await metadata.forgetMarks(journal.takeLogged())
   }
 
@@ -125,7 +128,7 @@ public final class MetadataRecovery: Sendable {
       try await publishKeys()
       state.withLock { $0.nextKeyLook = now.advanced(byMilliseconds: 60_000) }
     }
-    guard let journal = state.withLock({ $0.journal }) else {
+    guard let journal else {
       // Servers may have joined since, or another gateway has put a log in force.
       if configuration.changeLog == .automatic, logStores.bringSomething { try await start() }
       return .seconds(1)

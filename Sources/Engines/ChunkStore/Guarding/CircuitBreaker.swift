@@ -151,6 +151,13 @@ public final class CircuitBreaker: Sendable {
     memory.withLock { count(verdict, at: now, in: &$0) }
   }
 
+  /// The server was out of reach and is not any more: an open breaker tries it at once.
+  func noteReturn() {
+    memory.withLock { memory in
+      if case .open = memory.phase { memory.enter(.halfOpen(trials: 0, successes: 0)) }
+    }
+  }
+
   private func count(_ verdict: Verdict, at now: Duration, in memory: inout Memory) {
     switch (memory.phase, verdict) {
     case (.closed, .success): memory.phase = .closed(failures: 0)

@@ -42,10 +42,16 @@ public final class GuardedStorageServers: StorageServerConnecting {
 }
 
 /// One of them.
+///
+/// A breaker that opened while the server did not even say how it is need not wait out its time once
+/// it does: the questions that would be asked then are asked at once. One that opened although the
+/// server answers such questions does wait.
 final class GuardedConnection: StorageServerConnection {
   private let inner: any StorageServerConnection
   private let breaker: CircuitBreaker
   private let retry: RetryPolicy
+  /// Whether the last question how it is got no answer.
+  private let isSilent = Mutex(false)
 
   init(
     _ inner: any StorageServerConnection, breaker: CircuitBreaker, retry: RetryPolicy
@@ -58,21 +64,35 @@ final class GuardedConnection: StorageServerConnection {
   var address: String { inner.address }
 
   func health() async throws(ChunkStoreError) -> StorageServerHealth {
-    let permit = breaker.state == .closed ? nil : breaker.admit()
-    var health: StorageServerHealth
-    do throws(ChunkStoreError) {
-      health = try await inner.health()
-    } catch {
-      if let permit { breaker.record(CircuitBreaker.Verdict(error), of: permit) }
-      throw error
+    var health = try await ask()
+    let isBack = isSilent.withLock { isSilent in
+      defer { isSilent = false }
+      return isSilent
     }
-    if let permit { breaker.record(.success, of: permit) }
+    if isBack, breaker.state != .closed {
+      breaker.noteReturn()
+      for _ in 0..<breaker.options.successesToClose { health = try await ask() }
+    }
     guard breaker.state != .closed else { return health }
     for index in health.stores.indices where health.stores[index].health.state == .active {
       health.stores[index].health.state = .offline
       health.stores[index].health.reason = "the server failed lately: its circuit breaker is open"
     }
     return health
+  }
+
+  private func ask() async throws(ChunkStoreError) -> StorageServerHealth {
+    let permit = breaker.state == .closed ? nil : breaker.admit()
+    do throws(ChunkStoreError) {
+      let health = try await inner.health()
+      if let permit { breaker.record(.success, of: permit) }
+      return health
+    } catch {
+      let verdict = Task.isCancelled ? .unknown : CircuitBreaker.Verdict(error)
+      if let permit { breaker.record(verdict, of: permit) }
+      if verdict == .failure { isSilent.withLock { $0 = true } }
+      throw error
+    }
   }
 
   func store(_ id: StoreID) -> any ChunkStore {

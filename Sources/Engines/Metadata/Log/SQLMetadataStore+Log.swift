@@ -110,7 +110,11 @@ extension SQLMetadataStore {
       }
       return (result, memo.ticketOfTransaction())
     }
-    if !isWithoutStores, let record = ticket?.record, let sink { try await sink.append(record) }
+    if !isWithoutStores, let record = ticket?.record, let sink {
+      do {
+        try await sink.append(record)
+      } catch MetadataError.unknownOutcome where mayLogLater {}
+    }
     return result
   }
 

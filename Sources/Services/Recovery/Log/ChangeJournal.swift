@@ -144,7 +144,8 @@ public final class ChangeJournal: ChangeSink {
     let step = leads ? .lead : await wait(for: record)
     let isLogged =
       switch step {
-      case .lead: await lead()
+      // For others as well, whose changes are committed: the first caller's end is not theirs.
+      case .lead: await Task(executorPreference: engine.pool) { await self.lead() }.value
       case .done(let isLogged): isLogged
       }
     guard isLogged else { throw MetadataError.unknownOutcome }
