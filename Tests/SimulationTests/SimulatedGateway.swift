@@ -8,7 +8,8 @@ import Runtime
 import Telemetry
 import TestSupport
 
-/// One life of a gateway: the product's engine, membership, leases and background workers.
+/// One life of a gateway: the product's engine, membership, guards of the storage servers, leases
+/// and background workers.
 ///
 /// Confined to the thread of the simulation.
 final class SimulatedGateway: @unchecked Sendable {
@@ -18,9 +19,12 @@ final class SimulatedGateway: @unchecked Sendable {
   let membership: ClusterMembership
   let engine: ObjectEngine
   let work: BackgroundWork
+  let guards: GuardedStorageServers
   let wallClock: SimulatedWallClock
   /// It is about to be stopped, or is.
   var isHarmed = false
+  /// It was stopped for a while: what it was doing then took too long.
+  var wasStopped = false
   /// By server.
   let linkFaults: [LinkFaults]
   /// What look-ups gave, for the broken double that trusts it.
@@ -55,21 +59,25 @@ final class SimulatedGateway: @unchecked Sendable {
     linkFaults = world.servers.map { _ in LinkFaults() }
     let configuration = Self.configuration(world.plan)
     let monotonic = SimulatedMonotonicClock(scheduler: world.scheduler)
+    let pauses = SimulatedPauseClock(scheduler: world.scheduler)
     let width = SimulationWorld.scheme.total
     let stores = StoreSet(
       stores: [], ring: PlacementRing(nodes: [], width: width), ringVersion: 0)
     let writer = try await WriterKeeper.begin(
       metadata, ringVersion: 0, length: configuration.leaseLength, clock: monotonic,
       random: random)
+    guards = GuardedStorageServers(
+      SimulatedNetwork(world, process: process, faults: linkFaults),
+      breaker: SimulationMutation.breaker(world.plan), clock: pauses, random: random)
     membership = ClusterMembership(
-      metadata: metadata,
-      connecting: SimulatedNetwork(world, process: process, faults: linkFaults),
+      metadata: metadata, connecting: SimulationMutation.servers(guards, world.plan),
       stores: stores, cluster: world.cluster, width: width, configuration: configuration,
       clock: monotonic, sleeping: world.clock, log: .none)
     try await membership.refresh()
     engine = ObjectEngine(
       configuration: EngineConfiguration(
-        scheme: SimulationWorld.scheme, readAhead: 1 + world.pick(3)), metadata: metadata,
+        scheme: SimulationWorld.scheme, readAhead: 1 + world.pick(3),
+        faults: FaultTolerance(clock: pauses)), metadata: metadata,
       stores: stores, keys: world.keys,
       buffers: BufferPool(limit: 24 << 20, cacheLimit: 0), pool: world.pool,
       writer: writer, clusterID: world.cluster,

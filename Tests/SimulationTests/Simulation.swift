@@ -14,6 +14,7 @@ struct Simulation: Sendable {
     var steps: UInt64
     var seconds: Int64
     var story: String
+    var guards: SimulationWorld.GuardCounts
   }
 
   let plan: SimulationPlan
@@ -38,7 +39,7 @@ struct Simulation: Sendable {
     return Report(
       violations: world.violations, trace: world.scheduler.trace, steps: world.scheduler.steps,
       seconds: world.scheduler.nanoseconds / 1_000_000_000,
-      story: world.story(world.plan.isVerbose ? .max : 60))
+      story: world.story(world.plan.isVerbose ? .max : 60), guards: world.guards)
   }
 
   private static func live(_ world: SimulationWorld) async {
@@ -70,7 +71,7 @@ struct Simulation: Sendable {
         mutation.stop()
         auditor.stop()
       }
-      await world.heal()
+      await world.heal(bucket, contents)
       await world.settle()
       await world.check(bucket, contents)
       await world.end()

@@ -69,7 +69,7 @@ final class SimulationNemesis: @unchecked Sendable {
         faults.isCut = true
         soon("link \(gateway.slot) to \(index) cut") { faults.isCut = false }
       case 1:
-        faults.losses = 50 + world.pick(300)
+        faults.losses = world.chance(300) ? 1000 : 50 + world.pick(300)
         faults.duplicates = 500
         soon("link \(gateway.slot) to \(index) loses") {
           faults.losses = 0
@@ -97,7 +97,9 @@ final class SimulationNemesis: @unchecked Sendable {
   private func harmDisk() async {
     let server = server
     let disk = server.disk
-    switch world.pick(5) {
+    let kind = world.pick(5)
+    if kind < 3 { server.wasHarmed = true }
+    switch kind {
     case 0:
       disk.setCapacity(disk.usedBytes + (1 << 20) + world.pick(200_000))
       soon("disk \(server.id.low) full") { disk.setCapacity(SimulatedServer.capacity) }
@@ -137,6 +139,7 @@ final class SimulationNemesis: @unchecked Sendable {
     guard (try? await reader.read(0..<count, into: buffer, at: 0)) != nil else { return }
     let found = server.disk.damage(buffer.bytes(0..<min(count, 24)))
     world.rotten[id, default: []].insert(server.id)
+    server.wasHarmed = true
     world.note("harm: chunk \(id) rots in \(found) files of \(server.id.low)")
   }
 
@@ -173,6 +176,7 @@ final class SimulationNemesis: @unchecked Sendable {
     let slot = gateway.slot
     let isReplaced = world.pick(2) == 0
     gateway.isHarmed = true
+    gateway.wasStopped = true
     // Most often in the middle of a commit, which comes through when it wakes up.
     gateway.process.stop(atWrite: 1 + world.pick(4))
     soon("gateway \(slot) stops, replaced \(isReplaced)") { [world] in

@@ -46,6 +46,12 @@ struct SimulationPlan: Sendable {
     case staleLookUps
     /// A buffer is not given back.
     case leakedBuffer
+    /// A server that was given up once is never asked again.
+    case stuckBreaker
+    /// One server that fails has all of them given up.
+    case sharedBreaker
+    /// A chunk whose store does not answer is sent again.
+    case repeatedWrites
   }
 
   var seed: UInt64

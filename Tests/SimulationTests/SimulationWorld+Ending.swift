@@ -7,7 +7,7 @@ import TestSupport
 
 extension SimulationWorld {
   /// Ends all harm. All gateways start anew, so that what they left behind is found.
-  func heal() async {
+  func heal(_ bucket: Bucket, _ contents: SimulationContents) async {
     await waitForLater()
     for server in servers where !server.isGone {
       server.disk.heal()
@@ -15,6 +15,7 @@ extension SimulationWorld {
       server.start()
       if server.life == nil { violation("store \(server.id.low) does not open again") }
     }
+    await checkRecovery(bucket, contents)
     for slot in gateways.indices {
       guard let gateway = gateways[slot] else { continue }
       gateways[slot] = nil
@@ -186,6 +187,7 @@ extension SimulationWorld {
       await gateway.end()
       checkBuffers(gateway)
     }
+    countGuards()
     // They know this world, which knew them.
     lives = []
   }

@@ -33,6 +33,8 @@ final class SimulationWorld: @unchecked Sendable {
   /// Every life of a gateway.
   var lives: [SimulatedGateway] = []
   let history = SimulationHistory()
+  /// What the guards of all gateways did, in the end.
+  var guards = GuardCounts()
   /// Chunks that were damaged where they lie.
   var rotten: [ChunkID: Set<StoreID>] = [:]
   /// Servers that are being drained, or are away for long.
