@@ -108,6 +108,17 @@ final class SimulatedLink: ChunkStore {
   ) async throws(ChunkStoreError) {
     await SimulationMutation.deleteEarly(header.id, world)
     noteSent(header.id, data)
+    if SimulationMutation.isEarly(header.id, world) {
+      let copy = AlignedBuffer(count: range.count)
+      copy.copy(data.bytes(range))
+      Task(executorPreference: world.pool) { [self] in
+        await world.sleep(.seconds(20))
+        guard !process.isDead else { return }
+        try? await server.life?.store.putSmall(
+          header, data: copy, range: 0..<copy.count, trailer: trailer, space: space)
+      }
+      return
+    }
     try await orLie { () throws(ChunkStoreError) in
       try await call { life throws(ChunkStoreError) in
         try await life.store.putSmall(

@@ -45,10 +45,18 @@ struct Simulation: Sendable {
   private static func live(_ world: SimulationWorld) async {
     do {
       try await Migrations.apply(to: ObservingDriver(world.database))
+      try await world.observer.replaceEncryptionKeys(
+        world.keys.wrapped(under: world.master, random: world.random.bytes).map {
+          StoredEncryptionKey(
+            number: $0.number, wrapped: $0.bytes,
+            masterCheck: world.master.checkValue(cluster: world.cluster),
+            created: world.database.wallClock.now)
+        }, expected: [])
       let bucket = try await world.observer.createBucket(
         name: "bucket", tenant: 1, owner: SimulationWorld.owner, purpose: .s3)
       for server in world.servers.prefix(SimulationWorld.serverCount) {
         try await world.observer.register(SimulationWorld.registration(server))
+        world.joined.insert(server.serverID)
       }
       for slot in world.gateways.indices { await world.startGateway(slot) }
       let mutation = SimulationMutation(world)
@@ -72,8 +80,9 @@ struct Simulation: Sendable {
         auditor.stop()
       }
       await world.heal(bucket, contents)
-      await world.settle()
+      await world.settle(contents)
       await world.check(bucket, contents)
+      await world.checkRebuild()
       await world.end()
     } catch {
       world.violation("the run failed: \(error)")

@@ -9,8 +9,14 @@ import TestSupport
 final class SimulationNemesis: @unchecked Sendable {
   let world: SimulationWorld
   private(set) var isOver = false
+  private var strikes = 0
+  /// From when on the database is to be lost; never where that comes at the end, or not at all.
+  private let lossStrike: Int
 
-  init(_ world: SimulationWorld) { self.world = world }
+  init(_ world: SimulationWorld) {
+    self.world = world
+    lossStrike = world.plan.losesDatabase && world.pick(3) > 0 ? 2 + world.pick(8) : .max
+  }
 
   /// No new harm from now on.
   func stop() { isOver = true }
@@ -20,8 +26,21 @@ final class SimulationNemesis: @unchecked Sendable {
     while !isOver {
       await world.sleep(.milliseconds(300 + world.pick(4000)))
       if isOver { break }
-      await strike()
+      strikes += 1
+      if strikes < lossStrike || world.loss != nil {
+        await strike()
+      } else {
+        await loseDatabase()
+      }
     }
+  }
+
+  /// The database is lost at some moment, with all gateways.
+  private func loseDatabase() async {
+    await world.loseDatabase()
+    guard world.loss != nil else { return }
+    for slot in world.gateways.indices { await world.startGateway(slot) }
+    await world.registerServers()
   }
 
   private func strike() async {
@@ -223,12 +242,19 @@ extension SimulationWorld {
   func startGateway(_ slot: Int) async {
     while true {
       do {
+        if let life = lives.last(where: { $0.slot == slot }),
+          let writer = life.work.cluster?.writer,
+          let witness = writer.witness
+        {
+          witnesses[slot] = witness
+        }
         let gateway = try await SimulatedGateway(slot: slot, world: self)
         gateways[slot] = gateway
         lives.append(gateway)
         gateway.start(self)
         return note("gateway \(slot) starts with epoch \(gateway.epoch)")
       } catch {
+        note("gateway \(slot) does not start: \(error)")
         await sleep(.seconds(1))
       }
     }

@@ -44,7 +44,8 @@ struct SimulationTests {
     (.sweptLiveEpoch, .calm), (.forgottenCommits, .calm), (.staleLookUps, .calm),
     (.leakedBuffer, .calm), (.unfencedCommits, .gateways), (.unfencedLeader, .gateways),
     (.earlyDrain, .members), (.stuckBreaker, .crashes), (.sharedBreaker, .crashes),
-    (.repeatedWrites, .network),
+    (.repeatedWrites, .network), (.earlyLog, .gateways), (.keptDeleted, .calm),
+    (.lostQuarantine, .gateways), (.sweptQuarantine, .gateways),
   ]
 
   @Test("a bug that is put in is found within a hundred seeds", arguments: mutants)

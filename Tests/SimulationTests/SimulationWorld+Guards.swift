@@ -16,6 +16,8 @@ extension SimulationWorld {
   /// may fail for want of them.
   func isServed(_ gateway: SimulatedGateway) -> Bool {
     if gateway.process.isDead || gateway.wasStopped { return false }
+    // It writes to no server that nobody has heard of lately before it has asked it.
+    if scheduler.nanoseconds - gateway.started < 15_000_000_000 { return false }
     let harmed = zip(servers, gateway.linkFaults).filter { $0.wasHarmed || $1.wasHarmed }
     return harmed.count <= Self.scheme.parity
   }
