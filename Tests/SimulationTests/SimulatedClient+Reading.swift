@@ -33,7 +33,7 @@ extension SimulatedClient {
         continue
       } catch {
         world.note("\(number) get of \(key) by \(gateway.slot): \(error)")
-        if whole || !gateway.process.isDead { unexpected(error, "get") }
+        if whole || !gateway.process.isDead { unexpected(error, "get", gateway) }
         if whole { world.violation("key \(key) cannot be read in the end: \(error)") }
         return
       }
@@ -119,7 +119,7 @@ extension SimulatedClient {
       world.note("\(number) list by \(gateway.slot)")
     } catch {
       world.note("\(number) list by \(gateway.slot): \(error)")
-      unexpected(error, "list")
+      unexpected(error, "list", gateway)
     }
   }
 
@@ -160,7 +160,9 @@ extension SimulatedClient {
       }
     } catch {
       world.note("\(number) upload of \(key) by \(gateway.slot): \(error)")
-      if !gateway.process.isDead, !isUnknown(error, gateway) { unexpected(error, "upload") }
+      if !gateway.process.isDead, !isUnknown(error, gateway) {
+        unexpected(error, "upload", gateway)
+      }
     }
   }
 }

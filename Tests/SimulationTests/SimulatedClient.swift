@@ -126,7 +126,7 @@ final class SimulatedClient: @unchecked Sendable {
       } else if isUnknown(error, gateway) {
         history.add(key, .write(value, condition), from: invoked, to: .max)
       } else {
-        unexpected(error, what)
+        unexpected(error, what, gateway)
       }
     }
   }
@@ -143,7 +143,7 @@ final class SimulatedClient: @unchecked Sendable {
       if isUnknown(error, gateway) {
         world.history.add(key, .write(0, .none), from: invoked, to: .max)
       } else {
-        unexpected(error, "delete")
+        unexpected(error, "delete", gateway)
       }
     }
   }
@@ -192,11 +192,15 @@ final class SimulatedClient: @unchecked Sendable {
   }
 
   /// An error that changed nothing: there must have been a reason for it.
-  func unexpected(_ error: any Error, _ what: String) {
+  func unexpected(_ error: any Error, _ what: String, _ gateway: SimulatedGateway) {
     switch error {
     case EngineError.corrupt: world.violation("\(what): \(error)")
     // Replaced or deleted while it was read.
     case EngineError.metadata(.noSuchVersion): break
+    case EngineError.unreadable, EngineError.tooFewStores:
+      if world.isServed(gateway) {
+        world.violation("\(what) failed, and enough servers were never harmed: \(error)")
+      }
     default:
       if world.plan.weather == .calm { world.violation("\(what) failed: \(error)") }
     }

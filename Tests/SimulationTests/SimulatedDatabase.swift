@@ -28,9 +28,11 @@ final class SimulatedDatabase: @unchecked Sendable {
     var hidesWriters = false
     /// Acknowledges now and then what it did not commit; only a broken double does.
     var forgets = 0
+    /// A rebuild takes nothing back; only a broken double does.
+    var keepsDeleted = false
   }
 
-  let connection: Connection
+  private(set) var tables: SimulatedTables
   let scheduler: SimulatedScheduler
   let clock: SimulatedClock
   let wallClock: SimulatedWallClock
@@ -40,11 +42,11 @@ final class SimulatedDatabase: @unchecked Sendable {
   /// Errors of SQL itself, which no fault explains.
   var sqlErrors: [String] = []
   private let random: SeededRandom
-  private var statements: [Int: Statement] = [:]
+  /// Reads that want to go on seeing what is there now.
+  private var snapshots: [SimulatedSession] = []
 
   init(scheduler: SimulatedScheduler, seed: UInt64) throws {
-    connection = try Connection(path: ":memory:", mode: .readWrite)
-    try connection.execute("PRAGMA foreign_keys=ON")
+    tables = try SimulatedTables()
     self.scheduler = scheduler
     clock = SimulatedClock(scheduler)
     wallClock = SimulatedWallClock(scheduler)
@@ -60,17 +62,31 @@ final class SimulatedDatabase: @unchecked Sendable {
     await clock.rest(.microseconds(200 + Int(random.next() % 3000)))
   }
 
-  func prepared(_ statement: SQLStatement) throws -> Statement {
-    if let known = statements[statement.number] { return known }
-    let compiled = try connection.prepare(SQLDialect.sqlite.render(statement.text))
-    statements[statement.number] = compiled
-    return compiled
+  /// All that is in it is lost; what is there then has this release's schema, and nothing else.
+  func lose() throws {
+    tables = try SimulatedTables()
+    faults = Faults(keepsDeleted: faults.keepsDeleted)
+  }
+
+  // MARK: Snapshots
+
+  func open(_ snapshot: SimulatedSession) { snapshots.append(snapshot) }
+
+  func close(_ session: SimulatedSession) { snapshots.removeAll { $0 === session } }
+
+  /// Something is about to change: who reads a snapshot gets a copy.
+  private func keepSnapshots() throws {
+    guard snapshots.contains(where: { $0.frozen == nil }) else { return }
+    let copy = try tables.copy()
+    for session in snapshots where session.frozen == nil { session.frozen = copy }
   }
 
   /// Runs a transaction; what it throws has changed nothing.
   func transact<T>(
     _ body: (any SQLSession) async throws -> T, keeps: Bool, isObserver: Bool = false
   ) async throws -> T {
+    try keepSnapshots()
+    let connection = tables.connection
     try connection.execute("BEGIN IMMEDIATE")
     let before = scheduler.steps
     do {
@@ -105,32 +121,49 @@ final class SimulatedSession: SQLSession {
   let memo = TransactionMemo()
   let database: SimulatedDatabase
   private let isReading: Bool
+  private let process: SimulatedProcess?
   /// Sees what is so, whatever is wrong, and is nobody's work.
   let isObserver: Bool
   private var hasSnapshot = false
+  /// What was there when the snapshot was taken, once that has changed.
+  var frozen: SimulatedTables?
   private var count = 0
+  /// Whether the transaction changed anything but marks of changes.
+  var hasChanged = false
   /// The epochs of the extents and versions that the transaction made.
   var made: Set<UInt64> = []
 
-  init(_ database: SimulatedDatabase, isReading: Bool, isObserver: Bool = false) {
+  init(
+    _ database: SimulatedDatabase, isReading: Bool, process: SimulatedProcess? = nil,
+    isObserver: Bool = false
+  ) {
     self.database = database
+    self.process = process
     self.isReading = isReading
     self.isObserver = isObserver
   }
 
   func now() async throws -> Timestamp { database.wallClock.now }
 
-  func snapshot() async throws { hasSnapshot = true }
+  func snapshot() async throws {
+    hasSnapshot = true
+    if isReading { database.open(self) }
+  }
+
+  private var tables: SimulatedTables { frozen ?? database.tables }
 
   func query(_ statement: SQLStatement, _ values: [SQLValue]) async throws -> SQLRows {
     count += 1
     if isReading, !hasSnapshot, count > 1 { await database.travel() }
-    let compiled = try database.prepared(statement)
+    if process?.isDead == true { throw MetadataError.unavailable("the process is dead") }
+    let compiled = try tables.prepared(statement)
     defer { compiled.reset() }
-    try bind(values, to: compiled)
+    try Self.bind(values, to: compiled)
     let columnCount = compiled.columnCount
     var rows = SQLRows(columnCount: columnCount)
     if let answer = brokenAnswer(statement) { return answer }
+    // Where there is a change log, statements that change rows return them.
+    noteMade(statement, values)
     while try compiled.step() {
       for column in 0..<columnCount { rows.values.append(Self.value(compiled, column)) }
     }
@@ -138,15 +171,20 @@ final class SimulatedSession: SQLSession {
   }
 
   func run(_ statement: SQLStatement, _ values: [SQLValue]) async throws -> Int {
-    let compiled = try database.prepared(statement)
+    if isForgotten(statement) { return 1 }
+    let compiled = try tables.prepared(statement)
     defer { compiled.reset() }
-    try bind(values, to: compiled)
+    try Self.bind(values, to: compiled)
     noteMade(statement, values)
     while try compiled.step() {}
-    return database.connection.changes
+    return tables.connection.changes
   }
 
-  func define(_ text: String) async throws { try database.connection.execute(text) }
+  func define(_ text: String) async throws {
+    // Transactions are serial without it.
+    if text.hasPrefix("LOCK TABLE") { return }
+    try tables.connection.execute(text)
+  }
 
   static func value(_ statement: Statement, _ column: Int) -> SQLValue {
     switch statement.kind(at: column) {
@@ -157,7 +195,7 @@ final class SimulatedSession: SQLSession {
     }
   }
 
-  func bind(_ values: [SQLValue], to statement: Statement) throws {
+  static func bind(_ values: [SQLValue], to statement: Statement) throws {
     for (index, value) in values.enumerated() {
       switch value {
       case .null: try statement.bindNull(at: index + 1)

@@ -24,8 +24,10 @@ final class SimulatedDriver: SQLDriver {
     await database.travel()
     await process.pass(database.clock)
     try requireReach()
+    let session = SimulatedSession(database, isReading: true, process: process)
+    defer { database.close(session) }
     do {
-      let result = try await body(SimulatedSession(database, isReading: true))
+      let result = try await body(session)
       await database.travel()
       try requireReach()
       return result

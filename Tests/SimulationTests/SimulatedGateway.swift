@@ -4,11 +4,13 @@ import Cluster
 import Metadata
 import ObjectEngine
 import Placement
+import Recovery
 import Runtime
 import Telemetry
 import TestSupport
 
-/// One life of a gateway: the product's engine, membership, leases and background workers.
+/// One life of a gateway: the product's engine, membership, guards of the storage servers, change
+/// log and snapshots, leases and background workers.
 ///
 /// Confined to the thread of the simulation.
 final class SimulatedGateway: @unchecked Sendable {
@@ -17,10 +19,16 @@ final class SimulatedGateway: @unchecked Sendable {
   let metadata: SQLMetadataStore
   let membership: ClusterMembership
   let engine: ObjectEngine
+  let recovery: MetadataRecovery
   let work: BackgroundWork
+  let guards: GuardedStorageServers
   let wallClock: SimulatedWallClock
+  /// In nanoseconds of the simulation.
+  let started: Int64
   /// It is about to be stopped, or is.
   var isHarmed = false
+  /// It was stopped for a while: what it was doing then took too long.
+  var wasStopped = false
   /// By server.
   let linkFaults: [LinkFaults]
   /// What look-ups gave, for the broken double that trusts it.
@@ -46,8 +54,17 @@ final class SimulatedGateway: @unchecked Sendable {
     return configuration
   }
 
+  private static func recoveryConfiguration(_ world: SimulationWorld) -> RecoveryConfiguration {
+    var configuration = RecoveryConfiguration()
+    // In the end on request, so that there is an end.
+    configuration.snapshotInterval = world.isHealed ? nil : .seconds(60)
+    configuration.snapshotPartLength = 64 << 10
+    return configuration
+  }
+
   init(slot: Int, world: SimulationWorld) async throws {
     self.slot = slot
+    started = world.scheduler.nanoseconds
     wallClock = SimulatedWallClock(world.scheduler)
     let random = SeededRandom(seed: world.random.next())
     metadata = SQLMetadataStore(
@@ -55,21 +72,28 @@ final class SimulatedGateway: @unchecked Sendable {
     linkFaults = world.servers.map { _ in LinkFaults() }
     let configuration = Self.configuration(world.plan)
     let monotonic = SimulatedMonotonicClock(scheduler: world.scheduler)
+    let pauses = SimulatedPauseClock(scheduler: world.scheduler)
     let width = SimulationWorld.scheme.total
     let stores = StoreSet(
       stores: [], ring: PlacementRing(nodes: [], width: width), ringVersion: 0)
+    if let witness = world.witnesses[slot], try await metadata.beginTimeline(after: witness) {
+      world.violation("gateway \(slot) takes the database for one that was put back")
+    }
     let writer = try await WriterKeeper.begin(
       metadata, ringVersion: 0, length: configuration.leaseLength, clock: monotonic,
       random: random)
+    guards = GuardedStorageServers(
+      SimulatedNetwork(world, process: process, faults: linkFaults),
+      breaker: SimulationMutation.breaker(world.plan), clock: pauses, random: random)
     membership = ClusterMembership(
-      metadata: metadata,
-      connecting: SimulatedNetwork(world, process: process, faults: linkFaults),
+      metadata: metadata, connecting: SimulationMutation.servers(guards, world.plan),
       stores: stores, cluster: world.cluster, width: width, configuration: configuration,
       clock: monotonic, sleeping: world.clock, log: .none)
     try await membership.refresh()
     engine = ObjectEngine(
       configuration: EngineConfiguration(
-        scheme: SimulationWorld.scheme, readAhead: 1 + world.pick(3)), metadata: metadata,
+        scheme: SimulationWorld.scheme, readAhead: 1 + world.pick(3),
+        faults: FaultTolerance(clock: pauses)), metadata: metadata,
       stores: stores, keys: world.keys,
       buffers: BufferPool(limit: 24 << 20, cacheLimit: 0), pool: world.pool,
       writer: writer, clusterID: world.cluster,
@@ -77,8 +101,13 @@ final class SimulatedGateway: @unchecked Sendable {
       extentCache: world.cache.map {
         ExtentCache(cache: $0, keys: world.keys, random: random)
       })
+    recovery = MetadataRecovery(
+      engine: engine, metadata: metadata, configuration: Self.recoveryConfiguration(world),
+      random: random, log: .none)
+    try await recovery.start()
     work = BackgroundWork(
       engine: engine, membership: membership, holder: Int64(random.next() >> 1),
+      others: SimulatedRecoveryWorker.own(recovery), led: SimulatedRecoveryWorker.led(recovery),
       pool: world.pool, sleeping: world.clock, log: .none)
   }
 
@@ -96,6 +125,7 @@ final class SimulatedGateway: @unchecked Sendable {
   func end() async {
     background?.cancel()
     await background?.value
+    await recovery.stop()
     await work.cluster?.leadership.resign()
   }
 }

@@ -7,13 +7,15 @@ import TestSupport
 /// What goes wrong between one gateway and one storage server. Confined to the simulation's thread.
 final class LinkFaults: @unchecked Sendable {
   /// Nothing passes: calls wait for their deadline.
-  var isCut = false
+  var isCut = false { didSet { wasHarmed = true } }
   /// Of 1000 calls, how many are lost, reset before or reset after they were executed.
-  var losses = 0
+  var losses = 0 { didSet { wasHarmed = true } }
   /// Of 1000 deletes, how many arrive a second time, later.
   var duplicates = 0
   /// Acknowledges what fails; only a broken double does.
   var lies = false
+  /// Something has ever gone wrong here.
+  private(set) var wasHarmed = false
 }
 
 /// A store as one gateway reaches it over a network that delays, loses and breaks.
@@ -27,6 +29,8 @@ final class SimulatedLink: ChunkStore {
   private let process: SimulatedProcess
   private let closed = Atomic(false)
   let world: SimulationWorld
+  /// What carried the first bytes of each chunk that was sent.
+  private let sent = SentChunks()
 
   init(
     to server: SimulatedServer, from process: SimulatedProcess, faults: LinkFaults,
@@ -79,6 +83,14 @@ final class SimulatedLink: ChunkStore {
   /// No call passes any more.
   func close() { closed.store(true, ordering: .relaxed) }
 
+  /// A chunk begins its way: nobody may send the same bytes to the same store twice, since what
+  /// became of the first is not known.
+  func noteSent(_ chunk: ChunkID, _ buffer: AlignedBuffer) {
+    if sent.isRepeated(chunk, buffer) {
+      world.violation("chunk \(chunk) is sent to store \(id.low) a second time")
+    }
+  }
+
   /// Has a broken double acknowledge what failed.
   func orLie(
     _ body: () async throws(ChunkStoreError) -> Void
@@ -95,6 +107,18 @@ final class SimulatedLink: ChunkStore {
     space: ChunkSpace
   ) async throws(ChunkStoreError) {
     await SimulationMutation.deleteEarly(header.id, world)
+    noteSent(header.id, data)
+    if SimulationMutation.isEarly(header.id, world) {
+      let copy = AlignedBuffer(count: range.count)
+      copy.copy(data.bytes(range))
+      Task(executorPreference: world.pool) { [self] in
+        await world.sleep(.seconds(20))
+        guard !process.isDead else { return }
+        try? await server.life?.store.putSmall(
+          header, data: copy, range: 0..<copy.count, trailer: trailer, space: space)
+      }
+      return
+    }
     try await orLie { () throws(ChunkStoreError) in
       try await call { life throws(ChunkStoreError) in
         try await life.store.putSmall(
@@ -158,12 +182,31 @@ final class SimulatedLink: ChunkStore {
   }
 }
 
+/// The chunks that were sent over a link, by the memory that they came from, as long as it lives.
+///
+/// Confined to the thread of the simulation.
+private final class SentChunks: @unchecked Sendable {
+  private struct Source {
+    weak var buffer: AlignedBuffer?
+  }
+
+  private var sources: [ChunkID: Source] = [:]
+
+  /// Notes a chunk; whether the same memory has sent it before.
+  func isRepeated(_ chunk: ChunkID, _ buffer: AlignedBuffer) -> Bool {
+    if sources[chunk]?.buffer === buffer { return true }
+    sources[chunk] = Source(buffer: buffer)
+    return false
+  }
+}
+
 /// A chunk on its way over a link.
 final class SimulatedWriter: ChunkWriter {
   private let id: ChunkID
   private let writer: any ChunkWriter
   private let link: SimulatedLink
   private let life: SimulatedServer.Life
+  private let hasBegun = Atomic(false)
 
   init(
     _ id: ChunkID, _ writer: any ChunkWriter, link: SimulatedLink, life: SimulatedServer.Life
@@ -175,6 +218,7 @@ final class SimulatedWriter: ChunkWriter {
   }
 
   func append(_ buffer: AlignedBuffer, _ range: Range<Int>) async throws(ChunkStoreError) {
+    if !hasBegun.exchange(true, ordering: .relaxed) { link.noteSent(id, buffer) }
     try await link.call(in: life) { _ throws(ChunkStoreError) in
       try await writer.append(buffer, range)
     }

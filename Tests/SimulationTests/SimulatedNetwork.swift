@@ -47,7 +47,7 @@ final class SimulatedConnection: StorageServerConnection {
     }
   }
 
-  func store(_ id: StoreID) -> any ChunkStore { link }
+  func store(_ id: StoreID) -> any ChunkStore { SimulationMutation.repeating(link) }
 
   func close() async { link.close() }
 }
@@ -57,4 +57,16 @@ struct SimulatedMonotonicClock: MonotonicClock {
   let scheduler: SimulatedScheduler
 
   var now: Duration { .seconds(3600) + .nanoseconds(scheduler.nanoseconds) }
+}
+
+/// The same time, for what waits: breakers, retries and hedges.
+struct SimulatedPauseClock: PauseClock {
+  let scheduler: SimulatedScheduler
+
+  var now: Duration { SimulatedMonotonicClock(scheduler: scheduler).now }
+
+  func pause(_ duration: Duration) async throws {
+    guard duration > .zero else { return try Task.checkCancellation() }
+    try await SimulatedClock(scheduler).sleep(for: duration)
+  }
 }

@@ -29,7 +29,9 @@ final class SimulatedServer: @unchecked Sendable {
   /// It never comes back.
   var isGone = false
   /// Answers take so much longer.
-  var slowness: Duration = .zero
+  var slowness: Duration = .zero { didSet { wasHarmed = true } }
+  /// Something has ever gone wrong with it, its machine or its disk.
+  var wasHarmed = false
   private let clock: SimulatedClock
 
   init(
@@ -69,6 +71,7 @@ final class SimulatedServer: @unchecked Sendable {
   func crash(power: SeededRandom?) {
     guard let ended = life else { return }
     life = nil
+    wasHarmed = true
     ended.process.kill()
     let old = disk
     disk = power.map { old.afterPowerCut($0) } ?? old.afterCrash()

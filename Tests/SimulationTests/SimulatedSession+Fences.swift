@@ -10,10 +10,14 @@ extension SimulatedSession {
 
   /// Takes note of whose work a statement records.
   func noteMade(_ statement: SQLStatement, _ values: [SQLValue]) {
+    // Marks tell of changes; by themselves, as a barrier leaves them, they are none.
+    if !statement.text.hasPrefix("SELECT"), !statement.text.contains(" change_marks") {
+      hasChanged = true
+    }
     guard let first = values.first else { return }
     switch first {
     case .bytes(let bytes) where statement.text.hasPrefix("INSERT INTO extents("):
-      if let id = ExtentID(bytes: bytes) { made.insert(id.epoch) }
+      if let id = ExtentID(bytes: bytes), !SystemExtentID.isReserved(id) { made.insert(id.epoch) }
     case .int(let number) where statement.text.hasPrefix("INSERT INTO object_versions("):
       made.insert(UInt64(max(number, 0)) >> 36)
     default: break
@@ -29,7 +33,7 @@ extension SimulatedSession {
         database.violations.append("the fenced writer \(epoch) commits")
       }
     }
-    guard let lease = WorkLease.current else { return }
+    guard hasChanged, let lease = WorkLease.current else { return }
     let row = try look(Self.lease, [.text(lease.name)]).first
     if row != [.int(lease.holder), .int(lease.fence)] {
       database.violations.append("work of lease \(lease.fence) commits, which was taken over")
@@ -37,14 +41,19 @@ extension SimulatedSession {
   }
 
   private func look(_ statement: SQLStatement, _ values: [SQLValue]) throws -> [[SQLValue]] {
-    let compiled = try database.prepared(statement)
+    let compiled = try database.tables.prepared(statement)
     defer { compiled.reset() }
-    try bind(values, to: compiled)
+    try Self.bind(values, to: compiled)
     var rows: [[SQLValue]] = []
     while try compiled.step() {
       rows.append((0..<compiled.columnCount).map { Self.value(compiled, $0) })
     }
     return rows
+  }
+
+  /// Whether a broken double leaves a statement out.
+  func isForgotten(_ statement: SQLStatement) -> Bool {
+    isObserver && database.faults.keepsDeleted && statement.text.hasPrefix("DELETE FROM object")
   }
 
   /// What a broken double says instead of what is so.

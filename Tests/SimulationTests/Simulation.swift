@@ -14,6 +14,7 @@ struct Simulation: Sendable {
     var steps: UInt64
     var seconds: Int64
     var story: String
+    var guards: SimulationWorld.GuardCounts
   }
 
   let plan: SimulationPlan
@@ -38,16 +39,24 @@ struct Simulation: Sendable {
     return Report(
       violations: world.violations, trace: world.scheduler.trace, steps: world.scheduler.steps,
       seconds: world.scheduler.nanoseconds / 1_000_000_000,
-      story: world.story(world.plan.isVerbose ? .max : 60))
+      story: world.story(world.plan.isVerbose ? .max : 60), guards: world.guards)
   }
 
   private static func live(_ world: SimulationWorld) async {
     do {
       try await Migrations.apply(to: ObservingDriver(world.database))
+      try await world.observer.replaceEncryptionKeys(
+        world.keys.wrapped(under: world.master, random: world.random.bytes).map {
+          StoredEncryptionKey(
+            number: $0.number, wrapped: $0.bytes,
+            masterCheck: world.master.checkValue(cluster: world.cluster),
+            created: world.database.wallClock.now)
+        }, expected: [])
       let bucket = try await world.observer.createBucket(
         name: "bucket", tenant: 1, owner: SimulationWorld.owner, purpose: .s3)
       for server in world.servers.prefix(SimulationWorld.serverCount) {
         try await world.observer.register(SimulationWorld.registration(server))
+        world.joined.insert(server.serverID)
       }
       for slot in world.gateways.indices { await world.startGateway(slot) }
       let mutation = SimulationMutation(world)
@@ -70,9 +79,10 @@ struct Simulation: Sendable {
         mutation.stop()
         auditor.stop()
       }
-      await world.heal()
-      await world.settle()
+      await world.heal(bucket, contents)
+      await world.settle(contents)
       await world.check(bucket, contents)
+      await world.checkRebuild()
       await world.end()
     } catch {
       world.violation("the run failed: \(error)")

@@ -47,8 +47,22 @@ final class SimulationHistory {
     var invoked: UInt64
     /// `.max` for one that may take effect at any later time, or never.
     var returned: UInt64
+    /// Whether it may never take effect.
+    var isOptional: Bool
 
-    var isOptional: Bool { returned == .max }
+    init(effect: Effect, invoked: UInt64, returned: UInt64) {
+      self.effect = effect
+      self.invoked = invoked
+      self.returned = returned
+      isOptional = returned == .max
+    }
+
+    /// The same where nothing that has not taken effect by `stamp` does so any more.
+    func ended(by stamp: UInt64) -> Operation {
+      var result = self
+      result.returned = min(returned, stamp)
+      return result
+    }
   }
 
   private(set) var operations: [Int: [Operation]] = [:]
@@ -59,11 +73,23 @@ final class SimulationHistory {
   }
 
   /// The keys whose history no single register could have had.
-  func impossible() -> [Int] {
+  ///
+  /// With a `loss` of the database at that moment, what was acknowledged before has taken effect,
+  /// and what was not may have or not, even if somebody has read it meanwhile.
+  func impossible(loss: UInt64? = nil) -> [Int] {
     operations.keys.sorted().filter { key in
-      var search = RegisterSearch(operations[key] ?? [])
-      return !search.isPossible()
+      let all = operations[key] ?? []
+      guard let loss else { return !Self.isPossible(all) }
+      let before = all.filter { $0.invoked < loss }.map { $0.ended(by: loss) }
+      let lasting = before.filter { !$0.effect.onlyLooks }
+      return !Self.isPossible(before)
+        || !Self.isPossible(lasting + all.filter { $0.invoked >= loss })
     }
+  }
+
+  private static func isPossible(_ operations: [Operation]) -> Bool {
+    var search = RegisterSearch(operations)
+    return search.isPossible()
   }
 }
 
@@ -121,8 +147,10 @@ struct RegisterSearch {
       // They are in the order of their calls: whatever follows begins later still.
       if operations[index].invoked > end { break }
       result.append(index)
-      end = min(end, operations[index].returned)
+      if !operations[index].isOptional { end = min(end, operations[index].returned) }
     }
-    return result.filter { operations[$0].invoked <= end }
+    let latest = operations.indices.last { done & 1 << UInt128($0) != 0 }
+    let begun = latest.map { operations[$0].invoked } ?? 0
+    return result.filter { operations[$0].invoked <= end && begun <= operations[$0].returned }
   }
 }

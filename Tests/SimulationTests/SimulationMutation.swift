@@ -27,7 +27,10 @@ final class SimulationMutation: @unchecked Sendable {
     case .unfencedLeader: world.database.faults.ignoresLeases = true
     case .noDeletionDelay: world.database.faults.hidesWriters = true
     case .leakedBuffer: leak = world.gateways[1]?.engine.buffers.tryAcquire(5000)
-    case .ignoredSyncs, .ignoredDirectorySyncs, .sweptLiveEpoch, .staleLookUps, .earlyDrain, nil:
+    case .keptDeleted: world.database.faults.keepsDeleted = true
+    case .ignoredSyncs, .ignoredDirectorySyncs, .sweptLiveEpoch, .staleLookUps, .earlyDrain,
+      .stuckBreaker, .sharedBreaker, .repeatedWrites, .earlyLog, .lostQuarantine, .sweptQuarantine,
+      nil:
       break
     }
   }

@@ -14,7 +14,10 @@ extension SimulationNemesis {
     case 0: await join(gateway)
     case 1, 2: await drain(gateway)
     case 3: await weigh(gateway)
-    default: lose(isForGood: kind == 4 && world.plan.weather == .members)
+    // Some of the log may have but one copy while stores fail: the loss of that and of the database
+    // is one too many.
+    default:
+      lose(isForGood: kind == 4 && world.plan.weather == .members && !world.plan.losesDatabase)
     }
   }
 
@@ -38,6 +41,8 @@ extension SimulationNemesis {
     guard let server = world.servers.last else { return }
     world.note("harm: server \(server.id.low) joins")
     do {
+      // It may have registered even though it was not told.
+      world.joined.insert(server.serverID)
       try await gateway.membership.register(SimulationWorld.registration(server))
     } catch {
       world.note("server \(server.id.low) does not join: \(error)")

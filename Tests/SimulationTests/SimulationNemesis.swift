@@ -9,8 +9,14 @@ import TestSupport
 final class SimulationNemesis: @unchecked Sendable {
   let world: SimulationWorld
   private(set) var isOver = false
+  private var strikes = 0
+  /// From when on the database is to be lost; never where that comes at the end, or not at all.
+  private let lossStrike: Int
 
-  init(_ world: SimulationWorld) { self.world = world }
+  init(_ world: SimulationWorld) {
+    self.world = world
+    lossStrike = world.plan.losesDatabase && world.pick(3) > 0 ? 2 + world.pick(8) : .max
+  }
 
   /// No new harm from now on.
   func stop() { isOver = true }
@@ -20,8 +26,21 @@ final class SimulationNemesis: @unchecked Sendable {
     while !isOver {
       await world.sleep(.milliseconds(300 + world.pick(4000)))
       if isOver { break }
-      await strike()
+      strikes += 1
+      if strikes < lossStrike || world.loss != nil {
+        await strike()
+      } else {
+        await loseDatabase()
+      }
     }
+  }
+
+  /// The database is lost at some moment, with all gateways.
+  private func loseDatabase() async {
+    await world.loseDatabase()
+    guard world.loss != nil else { return }
+    for slot in world.gateways.indices { await world.startGateway(slot) }
+    await world.registerServers()
   }
 
   private func strike() async {
@@ -69,7 +88,7 @@ final class SimulationNemesis: @unchecked Sendable {
         faults.isCut = true
         soon("link \(gateway.slot) to \(index) cut") { faults.isCut = false }
       case 1:
-        faults.losses = 50 + world.pick(300)
+        faults.losses = world.chance(300) ? 1000 : 50 + world.pick(300)
         faults.duplicates = 500
         soon("link \(gateway.slot) to \(index) loses") {
           faults.losses = 0
@@ -97,7 +116,9 @@ final class SimulationNemesis: @unchecked Sendable {
   private func harmDisk() async {
     let server = server
     let disk = server.disk
-    switch world.pick(5) {
+    let kind = world.pick(5)
+    if kind < 3 { server.wasHarmed = true }
+    switch kind {
     case 0:
       disk.setCapacity(disk.usedBytes + (1 << 20) + world.pick(200_000))
       soon("disk \(server.id.low) full") { disk.setCapacity(SimulatedServer.capacity) }
@@ -137,6 +158,7 @@ final class SimulationNemesis: @unchecked Sendable {
     guard (try? await reader.read(0..<count, into: buffer, at: 0)) != nil else { return }
     let found = server.disk.damage(buffer.bytes(0..<min(count, 24)))
     world.rotten[id, default: []].insert(server.id)
+    server.wasHarmed = true
     world.note("harm: chunk \(id) rots in \(found) files of \(server.id.low)")
   }
 
@@ -173,6 +195,7 @@ final class SimulationNemesis: @unchecked Sendable {
     let slot = gateway.slot
     let isReplaced = world.pick(2) == 0
     gateway.isHarmed = true
+    gateway.wasStopped = true
     // Most often in the middle of a commit, which comes through when it wakes up.
     gateway.process.stop(atWrite: 1 + world.pick(4))
     soon("gateway \(slot) stops, replaced \(isReplaced)") { [world] in
@@ -219,12 +242,19 @@ extension SimulationWorld {
   func startGateway(_ slot: Int) async {
     while true {
       do {
+        if let life = lives.last(where: { $0.slot == slot }),
+          let writer = life.work.cluster?.writer,
+          let witness = writer.witness
+        {
+          witnesses[slot] = witness
+        }
         let gateway = try await SimulatedGateway(slot: slot, world: self)
         gateways[slot] = gateway
         lives.append(gateway)
         gateway.start(self)
         return note("gateway \(slot) starts with epoch \(gateway.epoch)")
       } catch {
+        note("gateway \(slot) does not start: \(error)")
         await sleep(.seconds(1))
       }
     }

@@ -46,6 +46,28 @@ struct SimulationPlan: Sendable {
     case staleLookUps
     /// A buffer is not given back.
     case leakedBuffer
+    /// A server that was given up once is never asked again.
+    case stuckBreaker
+    /// One server that fails has all of them given up.
+    case sharedBreaker
+    /// A chunk whose store does not answer is sent again.
+    case repeatedWrites
+    /// The change log counts as written before it is.
+    case earlyLog
+    /// A rebuild brings back what was deleted.
+    case keptDeleted
+    /// What only chunks tell of is not kept apart after a rebuild.
+    case lostQuarantine
+    /// What is in quarantine is deleted.
+    case sweptQuarantine
+
+    /// Whether it shows only when the database is lost.
+    var isOfRebuild: Bool {
+      switch self {
+      case .earlyLog, .keptDeleted, .lostQuarantine, .sweptQuarantine: true
+      default: false
+      }
+    }
   }
 
   var seed: UInt64
@@ -58,6 +80,8 @@ struct SimulationPlan: Sendable {
   var pause: Int { weather == .members ? 12_000 : 4000 }
   /// Notes what happens to each chunk as well.
   var isVerbose = false
+  /// The whole database is lost once.
+  var losesDatabase: Bool
 
   /// What disks only seem to make durable.
   var ignoredSyncs: Set<DiskPath.Kind> {
@@ -74,5 +98,6 @@ struct SimulationPlan: Sendable {
     let all = Weather.allCases
     self.weather = weather ?? all[Int(seed % UInt64(all.count))]
     self.mutant = mutant
+    losesDatabase = seed / UInt64(all.count) % 3 == 1 || mutant?.isOfRebuild == true
   }
 }

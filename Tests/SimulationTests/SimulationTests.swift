@@ -43,7 +43,9 @@ struct SimulationTests {
     (.noDeletionDelay, .calm),
     (.sweptLiveEpoch, .calm), (.forgottenCommits, .calm), (.staleLookUps, .calm),
     (.leakedBuffer, .calm), (.unfencedCommits, .gateways), (.unfencedLeader, .gateways),
-    (.earlyDrain, .members),
+    (.earlyDrain, .members), (.stuckBreaker, .crashes), (.sharedBreaker, .crashes),
+    (.repeatedWrites, .network), (.earlyLog, .gateways), (.keptDeleted, .calm),
+    (.lostQuarantine, .gateways), (.sweptQuarantine, .gateways),
   ]
 
   @Test("a bug that is put in is found within a hundred seeds", arguments: mutants)
@@ -57,6 +59,23 @@ struct SimulationTests {
       }
     }
     Issue.record("\(mutant) is not found")
+  }
+
+  @Test("breakers open, calls are refused and reads are hedged, or nothing is shown of them")
+  func guardsWork() async throws {
+    var counts = SimulationWorld.GuardCounts()
+    for seed in UInt64(1)...3 {
+      for weather in [SimulationPlan.Weather.network, .crashes] {
+        let guards = try await Self.run(SimulationPlan(seed: seed, weather: weather)).guards
+        counts.openings += guards.openings
+        counts.refusals += guards.refusals
+        counts.hedges += guards.hedges
+      }
+    }
+    print("\(counts)")
+    #expect(counts.openings > 0)
+    #expect(counts.refusals > 0)
+    #expect(counts.hedges > 0)
   }
 
   @Test("every seed keeps every promise", arguments: seeds)

@@ -7,23 +7,30 @@ import TestSupport
 
 extension SimulationWorld {
   /// Ends all harm. All gateways start anew, so that what they left behind is found.
-  func heal() async {
+  func heal(_ bucket: Bucket, _ contents: SimulationContents) async {
     await waitForLater()
+    isHealed = true
     for server in servers where !server.isGone {
       server.disk.heal()
       server.crash(power: plan.weather == .calm ? nil : SeededRandom(seed: random.next()))
       server.start()
       if server.life == nil { violation("store \(server.id.low) does not open again") }
     }
+    await checkRecovery(bucket, contents)
     for slot in gateways.indices {
       guard let gateway = gateways[slot] else { continue }
       gateways[slot] = nil
       gateway.crash()
       await gateway.end()
     }
+    if plan.losesDatabase {
+      await loseDatabase()
+      await waitForLater()
+    }
     // No client waits any more, so that none of the dead holds anything.
     for gateway in lives { checkBuffers(gateway) }
     for slot in gateways.indices { await startGateway(slot) }
+    if loss != nil { await registerServers() }
     note("healed")
   }
 
@@ -37,10 +44,12 @@ extension SimulationWorld {
   }
 
   /// Lets the background workers do their work until there is no more, for a day and beyond.
-  func settle() async {
+  func settle(_ contents: SimulationContents) async {
     await settleOnce()
+    await handleQuarantine(contents)
     guard let gateway = gateways[0], let other = gateways[1] else { return violation("no gateway") }
     let leader = gateway.work.cluster?.leadership.lease == nil ? other : gateway
+    await requireSnapshot(leader)
     let scrub = leader.work.scrub
     scrub.request()
     for _ in 0..<200 where scrub.report.state == .running { await sleep(.seconds(10)) }
@@ -58,6 +67,18 @@ extension SimulationWorld {
     await startGateway(idle.slot)
     await settleOnce()
     note("settled")
+  }
+
+  /// A snapshot is made, and the change log goes on from it.
+  private func requireSnapshot(_ leader: SimulatedGateway) async {
+    let before = (try? await observer.snapshots())?.last { $0.isComplete }?.number ?? 0
+    leader.recovery.requestSnapshot()
+    for _ in 0..<30 {
+      await sleep(.seconds(10))
+      guard let status = try? await leader.recovery.status() else { continue }
+      if status.isLogInForce, status.snapshots.last?.number ?? 0 > before { return }
+    }
+    violation("no snapshot is made in the end, or no change log is in force")
   }
 
   private func settleOnce() async {
@@ -127,7 +148,7 @@ extension SimulationWorld {
       for key in 0..<plan.keys { await reader.get(key, gateway, whole: true) }
       await reader.list(gateway)
     }
-    for key in history.impossible() {
+    for key in history.impossible(loss: loss?.stamp) {
       violation("key \(key): no order of its operations explains the answers")
     }
     await checkChunks()
@@ -135,7 +156,8 @@ extension SimulationWorld {
   }
 
   private func checkChunks() async {
-    guard let extents = try? await allExtents() else { return violation("no list of extents") }
+    guard let extents = try? await allExtents(), let snapshots = try? await observer.snapshots()
+    else { return violation("no list of extents") }
     var wanted: [StoreID: Set<ChunkID>] = [:]
     for extent in extents {
       for (index, store) in extent.stores.enumerated() {
@@ -150,19 +172,22 @@ extension SimulationWorld {
       if extent.missing != 0 { violation("extent \(extent.id) is said to lack chunks") }
     }
     for server in servers {
-      guard let store = server.life?.store else { continue }
-      var found: Set<ChunkID> = []
-      var position: ChunkListPosition?
-      repeat {
-        guard let page = try? await store.list(from: position, limit: 100) else {
-          return violation("store \(server.id.low) does not list its chunks")
-        }
-        found.formUnion(page.chunks)
-        position = page.next
-      } while position != nil
-      for id in found.subtracting(wanted[server.id] ?? []).sorted() {
+      let found = Set(await chunks(of: server))
+      for id in found.subtracting(wanted[server.id] ?? []).sorted()
+      where !SystemExtentID.isReserved(id.extent) || isNeedless(id, snapshots) {
         violation("store \(server.id.low) has chunk \(id), which nothing names")
       }
+    }
+  }
+
+  /// What the system keeps about itself is removed once two complete snapshots make it needless.
+  private func isNeedless(_ chunk: ChunkID, _ snapshots: [StoredSnapshot]) -> Bool {
+    let kept = snapshots.filter(\.isComplete).suffix(2)
+    guard kept.count == 2, let oldest = kept.first else { return false }
+    return switch SystemExtentID(chunk.extent) {
+    case .snapshot(let number, _): number < oldest.number
+    case .changeLog(let last): last <= kept.reduce(oldest.floor) { min($0, $1.floor) }
+    case .keys, nil: false
     }
   }
 
@@ -186,6 +211,9 @@ extension SimulationWorld {
       await gateway.end()
       checkBuffers(gateway)
     }
+    countGuards()
+    // What still writes late is to end.
+    if plan.mutant == .earlyLog { await sleep(.seconds(30)) }
     // They know this world, which knew them.
     lives = []
   }

@@ -26,6 +26,7 @@ final class SimulationWorld: @unchecked Sendable {
   let observer: SQLMetadataStore
   let cluster: ClusterID
   let keys: KeyRing
+  let master: MasterKey
   private(set) var servers: [SimulatedServer] = []
   var gateways: [SimulatedGateway?] = [nil, nil]
   /// What gateways share beside the database, in half of the runs.
@@ -33,10 +34,20 @@ final class SimulationWorld: @unchecked Sendable {
   /// Every life of a gateway.
   var lives: [SimulatedGateway] = []
   let history = SimulationHistory()
+  /// What the guards of all gateways did, in the end.
+  var guards = GuardCounts()
   /// Chunks that were damaged where they lie.
   var rotten: [ChunkID: Set<StoreID>] = [:]
   /// Servers that are being drained, or are away for long.
   var leaving: Set<StoreID> = []
+  /// Servers that have ever registered.
+  var joined: Set<ServerID> = []
+  /// What the data directory of each gateway says of its last writer.
+  var witnesses: [Int: WriterWitness] = [:]
+  /// The loss of the database, once there was one.
+  var loss: Loss?
+  /// No harm is done any more.
+  var isHealed = false
   /// What must not be.
   private(set) var violations: [String] = []
   private var log: [String] = []
@@ -52,6 +63,7 @@ final class SimulationWorld: @unchecked Sendable {
     observer = SQLMetadataStore(driver: ObservingDriver(database), random: random)
     cluster = ClusterID(high: 7, low: random.next())
     keys = KeyRing(cluster: cluster, random: random.bytes)
+    master = MasterKey(random: random.bytes)
     if plan.seed / 7 % 2 == 1 { cache = SimulatedCache(self) }
     for number in 1...Self.serverCount + 1 {
       servers.append(

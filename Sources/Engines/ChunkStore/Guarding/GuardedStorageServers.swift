@@ -1,4 +1,5 @@
 public import Base
+public import Runtime
 internal import Synchronization
 
 /// Storage servers behind a circuit breaker each.
@@ -9,17 +10,23 @@ public final class GuardedStorageServers: StorageServerConnecting {
   private let inner: any StorageServerConnecting
   private let options: CircuitBreaker.Options
   private let retry: RetryPolicy
+  private let clock: any PauseClock
+  private let random: any RandomSource
   private let known = Mutex<[ServerID: CircuitBreaker]>([:])
 
-  /// Guards the connections that `inner` makes.
+  /// Guards the connections that `inner` makes. The breakers and the pauses between retries go by
+  /// `clock`, the lengths of the pauses by `random`.
   public init(
     _ inner: any StorageServerConnecting,
     breaker options: CircuitBreaker.Options = CircuitBreaker.Options(),
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = RetryPolicy(), clock: any PauseClock = SystemPauseClock(),
+    random: any RandomSource = SystemRandom()
   ) {
     self.inner = inner
     self.options = options
     self.retry = retry
+    self.clock = clock
+    self.random = random
   }
 
   /// The breakers of all servers that were ever connected to.
@@ -32,12 +39,14 @@ public final class GuardedStorageServers: StorageServerConnecting {
   ) -> any StorageServerConnection {
     let breaker = known.withLock { known in
       if let breaker = known[id] { return breaker }
-      let breaker = CircuitBreaker(options: options)
+      let breaker = CircuitBreaker(options: options, clock: clock)
       known[id] = breaker
       return breaker
     }
-    return GuardedConnection(
-      inner.connect(to: address, server: id), breaker: breaker, retry: retry)
+    let connection = inner.connect(to: address, server: id)
+    return GuardedConnection(connection, breaker: breaker) { [retry, clock, random] store in
+      GuardedChunkStore(store, breaker: breaker, retry: retry, clock: clock, random: random)
+    }
   }
 }
 
@@ -49,16 +58,17 @@ public final class GuardedStorageServers: StorageServerConnecting {
 final class GuardedConnection: StorageServerConnection {
   private let inner: any StorageServerConnection
   private let breaker: CircuitBreaker
-  private let retry: RetryPolicy
+  private let guarding: @Sendable (any ChunkStore) -> GuardedChunkStore
   /// Whether the last question how it is got no answer.
   private let isSilent = Mutex(false)
 
   init(
-    _ inner: any StorageServerConnection, breaker: CircuitBreaker, retry: RetryPolicy
+    _ inner: any StorageServerConnection, breaker: CircuitBreaker,
+    guarding: @escaping @Sendable (any ChunkStore) -> GuardedChunkStore
   ) {
     self.inner = inner
     self.breaker = breaker
-    self.retry = retry
+    self.guarding = guarding
   }
 
   var address: String { inner.address }
@@ -95,9 +105,7 @@ final class GuardedConnection: StorageServerConnection {
     }
   }
 
-  func store(_ id: StoreID) -> any ChunkStore {
-    GuardedChunkStore(inner.store(id), breaker: breaker, retry: retry)
-  }
+  func store(_ id: StoreID) -> any ChunkStore { guarding(inner.store(id)) }
 
   func close() async { await inner.close() }
 }
