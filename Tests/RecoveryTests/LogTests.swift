@@ -170,6 +170,45 @@ struct LogTests {
     await fixture.close()
   }
 
+  @Test("What is acknowledged takes to the log what it builds on and no store of the log took")
+  func dependentChanges() async throws {
+    let fixture = try RecoveryFixture(seed: 33)
+    let flaky = fixture.stores.map(FlakyStore.init)
+    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
+    let node = try await fixture.open("original", stores: set)
+    _ = try await node.recovery.makeSnapshot()
+    let bucket = try await node.bucket("bucket")
+    let content = fixture.random.bytes(30_000)
+    for store in flaky { store.fault = .refuses }
+    await #expect(throws: EngineError.metadata(.unknownOutcome)) {
+      try await node.put("unlogged", content, in: bucket)
+    }
+    await #expect(throws: MetadataError.unknownOutcome) {
+      _ = try await node.bucket("unlogged")
+    }
+    for store in flaky { store.fault = .none }
+    // Both are there: what follows changes one of them, and puts something into the other.
+    let found = try await node.store.lookUp(
+      bucket: "bucket", tenant: 1, key: Array("unlogged".utf8), versionID: nil, withContent: false)
+    let version = try #require(found.version)
+    _ = try await node.store.replaceAttributes(
+      bucket: bucket.id, key: version.key, expected: version.number,
+      version: node.engine.writer.nextOpaqueID(), attributes: ObjectAttributes(),
+      storageClass: "STANDARD", checksum: nil)
+    try await node.put("acknowledged", [1, 2, 3], in: try await node.bucket("unlogged"))
+
+    let (early, report) = try await fixture.rebuild("early")
+    #expect(report.reconciliation.quarantined == 0)
+    let differences = try await differences(node.store, early.store)
+    #expect(differences == [])
+    await early.close()
+    let again = try await fixture.open("early")
+    #expect(try await again.read("unlogged", in: bucket) == content)
+    await again.close()
+    await node.close()
+    await fixture.close()
+  }
+
   @Test("A piece whose answer was lost is as good as one that was answered")
   func lostAnswers() async throws {
     let fixture = try RecoveryFixture(seed: 24)

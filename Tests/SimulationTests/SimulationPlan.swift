@@ -82,6 +82,8 @@ struct SimulationPlan: Sendable {
   var isVerbose = false
   /// The whole database is lost once.
   var losesDatabase: Bool
+  /// In the end it is made a second time beside itself.
+  var comparesRebuild: Bool
 
   /// What disks only seem to make durable.
   var ignoredSyncs: Set<DiskPath.Kind> {
@@ -98,6 +100,8 @@ struct SimulationPlan: Sendable {
     let all = Weather.allCases
     self.weather = weather ?? all[Int(seed % UInt64(all.count))]
     self.mutant = mutant
-    losesDatabase = seed / UInt64(all.count) % 3 == 1 || mutant?.isOfRebuild == true
+    let third = seed / UInt64(all.count) % 3
+    losesDatabase = third == 1 || mutant?.isOfRebuild == true
+    comparesRebuild = third == 2 && !losesDatabase
   }
 }

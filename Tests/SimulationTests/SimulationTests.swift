@@ -8,7 +8,7 @@ struct SimulationTests {
   static let asked = ProcessInfo.processInfo.environment["SIM_SEED"].flatMap { UInt64($0) }
 
   /// How many seeds run without being asked for: `SIM_COUNT=n`.
-  static let count = ProcessInfo.processInfo.environment["SIM_COUNT"].flatMap { UInt64($0) } ?? 208
+  static let count = ProcessInfo.processInfo.environment["SIM_COUNT"].flatMap { UInt64($0) } ?? 200
 
   /// Seeds beyond those that have found a bug once.
   static let remembered: [UInt64] = [485]

@@ -45,8 +45,12 @@ extension SimulationWorld {
 
   /// Lets the background workers do their work until there is no more, for a day and beyond.
   func settle(_ contents: SimulationContents) async {
+    // No server is empty that has chunks in quarantine: the operator comes first, but not at once.
+    if loss != nil {
+      await sleep(.seconds(120))
+      await handleQuarantine(contents)
+    }
     await settleOnce()
-    await handleQuarantine(contents)
     guard let gateway = gateways[0], let other = gateways[1] else { return violation("no gateway") }
     let leader = gateway.work.cluster?.leadership.lease == nil ? other : gateway
     await requireSnapshot(leader)
@@ -214,7 +218,8 @@ extension SimulationWorld {
     countGuards()
     // What still writes late is to end.
     if plan.mutant == .earlyLog { await sleep(.seconds(30)) }
-    // They know this world, which knew them.
+    // They know this world, which knew them; and their log knows them, which they know.
+    for gateway in lives { gateway.metadata.setChangeSink(nil) }
     lives = []
   }
 }

@@ -6,6 +6,7 @@ import Synchronization
 extension SimulationWorld {
   /// Makes the metadata a second time, out of the stores alone, and compares all rows.
   func checkRebuild() async {
+    guard plan.comparesRebuild else { return }
     do {
       for _ in 0..<10 {
         await sleep(.seconds(2))

@@ -37,6 +37,9 @@ public struct ChangeLogStatus: Hashable, Sendable {
 /// While one group is being written, the changes that come meanwhile gather for the next: many
 /// commits share one piece and one sync of each store. There is no task of its own: the first
 /// caller writes for all, and hands the turn on.
+///
+/// What no store took stays committed, and others may build on it: it goes along with the next
+/// group, so that nothing is acknowledged that a rebuild would find without its foundation.
 public final class ChangeJournal: ChangeSink {
   private enum Step {
     case lead
@@ -53,6 +56,8 @@ public final class ChangeJournal: ChangeSink {
     /// Of numbers that are being written: who else waits for them.
     var inFlight: [Int64: [CheckedContinuation<Step, Never>]] = [:]
     var isBusy = false
+    /// Records that no store took, in the order of their groups.
+    var untaken: [ChangeRecord] = []
     /// Numbers that are in the log, newest last, for callers that come late.
     var done: Set<Int64> = []
     var doneOrder: [Int64] = []
@@ -71,6 +76,9 @@ public final class ChangeJournal: ChangeSink {
 
   /// Bytes of records that one group takes, about.
   static let groupLength = 4 << 20
+  /// Changes of records that no store took which are kept at most; what is more is found by its
+  /// marks, later.
+  private static let untakenLimit = 16_384
   /// Numbers that are remembered for callers that come late.
   private static let memory = 16_384
   /// Pieces with too few copies that are remembered one by one.
@@ -127,7 +135,11 @@ public final class ChangeJournal: ChangeSink {
 
   /// Begins another log: what is appended from now on belongs to it.
   func begin(_ log: [UInt8]) {
-    state.withLock { $0.log = log }
+    state.withLock { state in
+      state.log = log
+      // They are in the snapshot that it goes on from.
+      state.untaken = []
+    }
   }
 
   /// Returns once the record is durable in at least one store of the log, and in all that should
@@ -168,14 +180,16 @@ public final class ChangeJournal: ChangeSink {
     }
   }
 
-  /// Writes one group, of which the caller's record is the first; whether it is in the log.
+  /// Writes one group, of which the caller's record is one; whether it is in the log.
   private func lead() async -> Bool {
     let (records, waiting, logID) = state.withLock { state in
-      var records: [ChangeRecord] = []
+      var records = state.untaken
+      state.untaken = []
       var waiting: [CheckedContinuation<Step, Never>] = []
       var length = 0
       var taken = 0
-      var numbers: Set<Int64> = []
+      var numbers = Set(records.map(\.number))
+      for record in records { state.inFlight[record.number] = [] }
       for entry in state.queue {
         if taken > 0, length >= Self.groupLength { break }
         taken += 1
@@ -195,13 +209,26 @@ public final class ChangeJournal: ChangeSink {
         others += state.inFlight.removeValue(forKey: record.number) ?? []
         if isLogged { Self.remember(record.number, &state) }
       }
-      if !isLogged { state.status.failedGroups += 1 }
+      if !isLogged {
+        state.status.failedGroups += 1
+        Self.keep(records, &state)
+      }
       state.isBusy = !state.queue.isEmpty
       return (state.queue.first?.continuation, others)
     }
     next?.resume(returning: .lead)
     for continuation in waiting + others { continuation.resume(returning: .done(isLogged)) }
     return isLogged
+  }
+
+  /// Keeps what no store took for the next group, the newest first where that is too much.
+  private static func keep(_ records: [ChangeRecord], _ state: inout State) {
+    var count = 0
+    let kept = records.reversed().prefix { record in
+      count += record.changes.count
+      return count <= untakenLimit
+    }
+    state.untaken = kept.reversed()
   }
 
   private static func remember(_ number: Int64, _ state: inout State) {
