@@ -35,20 +35,3 @@ public struct RecoveryStatus: Hashable, Sendable {
     return "what was written in the last \(age) min would be lost with the database: no change log"
   }
 }
-
-extension ChangeLogStatus {
-  /// One line: what an operator should know of it; nil when all is as it should be.
-  public var warning: String? {
-    guard isOn else { return nil }
-    var parts: [String] = []
-    if availableCopies < wantedCopies {
-      parts.append("\(availableCopies) of \(wantedCopies) copies of each change can be made now")
-    } else if let lastError, let lastCopies {
-      parts.append("the last change has \(lastCopies) of \(wantedCopies) copies (\(lastError))")
-    }
-    if shortPieces > 0 {
-      parts.append("\(shortPieces) pieces wait for stores that take the copies they lack")
-    }
-    return parts.isEmpty ? nil : parts.joined(separator: "; ")
-  }
-}

@@ -8,30 +8,6 @@ import Sealing
 import Synchronization
 import Telemetry
 
-/// How the change log fares, for an operator.
-public struct ChangeLogStatus: Hashable, Sendable {
-  /// Whether changes go to a log.
-  public var isOn = false
-  /// Stores that each piece should go to.
-  public var wantedCopies = 0
-  /// Stores that would take a piece now, no more than are wanted.
-  public var availableCopies = 0
-  /// Pieces that are known to lie in fewer stores than wanted.
-  public var shortPieces = 0
-  /// Stores that took the last piece; nil before the first.
-  public var lastCopies: Int?
-  /// Why the last piece did not go to as many stores as it should; nil when it did.
-  public var lastError: String?
-  /// Pieces written by this process.
-  public var pieces = 0
-  /// Transactions in them.
-  public var records = 0
-  /// Their bytes, of one copy.
-  public var bytes = 0
-  /// Groups that no store took: their callers were told that the outcome is unknown.
-  public var failedGroups = 0
-}
-
 /// Appends committed changes to the log in the stores before they are acknowledged.
 ///
 /// While one group is being written, the changes that come meanwhile gather for the next: many
