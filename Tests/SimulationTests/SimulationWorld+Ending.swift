@@ -50,10 +50,12 @@ extension SimulationWorld {
       await sleep(.seconds(120))
       await handleQuarantine(contents)
     }
+    // Parts of a snapshot that was given up stay, on servers that are drained as well, until two
+    // later ones are complete.
+    for _ in 0..<2 { await requireSnapshot() }
     await settleOnce()
     guard let gateway = gateways[0], let other = gateways[1] else { return violation("no gateway") }
     let leader = gateway.work.cluster?.leadership.lease == nil ? other : gateway
-    await requireSnapshot(leader)
     let scrub = leader.work.scrub
     scrub.request()
     for _ in 0..<200 where scrub.report.state == .running { await sleep(.seconds(10)) }
@@ -74,13 +76,15 @@ extension SimulationWorld {
   }
 
   /// A snapshot is made, and the change log goes on from it.
-  private func requireSnapshot(_ leader: SimulatedGateway) async {
+  private func requireSnapshot() async {
     let before = (try? await observer.snapshots())?.last { $0.isComplete }?.number ?? 0
-    leader.recovery.requestSnapshot()
-    for _ in 0..<30 {
-      await sleep(.seconds(10))
-      guard let status = try? await leader.recovery.status() else { continue }
-      if status.isLogInForce, status.snapshots.last?.number ?? 0 > before { return }
+    for _ in 0..<60 {
+      await sleep(.seconds(5))
+      let leader = gateways.compactMap { $0 }.first { $0.work.cluster?.leadership.lease != nil }
+      guard let leader, let status = try? await leader.recovery.status() else { continue }
+      let made = status.snapshots.last { $0.isComplete }?.number ?? 0
+      if status.isLogInForce, made > before { return }
+      leader.recovery.requestSnapshot()
     }
     violation("no snapshot is made in the end, or no change log is in force")
   }
@@ -184,15 +188,14 @@ extension SimulationWorld {
     }
   }
 
-  /// What the system keeps about itself is removed once two complete snapshots make it needless.
+  /// A piece of the log is removed once two complete snapshots make it needless; of what is left of
+  /// former snapshots, the next one sees to that.
   private func isNeedless(_ chunk: ChunkID, _ snapshots: [StoredSnapshot]) -> Bool {
     let kept = snapshots.filter(\.isComplete).suffix(2)
-    guard kept.count == 2, let oldest = kept.first else { return false }
-    return switch SystemExtentID(chunk.extent) {
-    case .snapshot(let number, _): number < oldest.number
-    case .changeLog(let last): last <= kept.reduce(oldest.floor) { min($0, $1.floor) }
-    case .keys, nil: false
-    }
+    guard kept.count == 2, let oldest = kept.first,
+      case .changeLog(let last)? = SystemExtentID(chunk.extent)
+    else { return false }
+    return last <= kept.reduce(oldest.floor) { min($0, $1.floor) }
   }
 
   private func checkUsage(_ bucket: Bucket) async {
