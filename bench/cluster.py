@@ -74,9 +74,9 @@ def measure(directory, scale, table):
         with running(directory / "small") as plain:
             connections(plain, table)
         with running(
-                directory / "background", {"DEAD_SECONDS": "3", "INACTIVE_SECONDS": "2",
-                                           "HEARTBEAT_SECONDS": "1"}) as plain:
-            background(plain, scale, table)
+                directory / "background", {"DEAD_SECONDS": "10", "INACTIVE_SECONDS": "5",
+                                           "HEARTBEAT_SECONDS": "1"}, servers=7) as plain:
+            Background(plain, scale, table).measure()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -176,10 +176,11 @@ def connections(bench, table, count=10_000):
 
 
 class Pace:
-    """Requests at a fixed rate; each latency counts from when the request was due."""
+    """Requests at a fixed rate, by turns; each latency counts from when the request was due."""
 
-    def __init__(self, port, targets, rate, connections=24):
-        self.port, self.targets, self.rate = port, targets, rate
+    def __init__(self, port, requests, rate, connections=24):
+        """`requests` are of (method, target, body)."""
+        self.port, self.requests, self.rate = port, requests, rate
         self.due = queue.Queue()
         self.latencies, self.failures = [], []
         self.threads = [
@@ -188,96 +189,147 @@ class Pace:
     def work(self):
         connection, file = None, None
         while (item := self.due.get()) is not None:
-            due, target = item
+            due, (method, target, body) = item
             try:
                 if connection is None:
                     connection = socket.create_connection(("127.0.0.1", self.port), 20)
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     file = connection.makefile("rb", 1 << 18)
                 connection.sendall(
-                    f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+                    f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 status = file.readline()
                 length = 0
                 while (line := file.readline()) not in (b"\r\n", b""):
                     if line.lower().startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
-                body = file.read(length)
-                if b" 200 " not in status or len(body) != length:
+                answer = file.read(length)
+                if b" 200 " not in status or len(answer) != length:
                     raise OSError(status.decode())
             except OSError as error:
                 self.failures.append(repr(error))
                 connection = None
-            self.latencies.append(time.monotonic() - due)
+            self.latencies.append((method, time.monotonic() - due))
         if connection:
             connection.close()
 
     def run(self, seconds):
-        """Sends for so long; milliseconds of the 50th and the 99th hundredth."""
+        """Sends for so long; the milliseconds of the 99th hundredth by method."""
         for thread in self.threads:
             thread.start()
         begin, count = time.monotonic(), int(seconds * self.rate)
         for index in range(count):
             due = begin + index / self.rate
             time.sleep(max(0, due - time.monotonic()))
-            self.due.put((due, self.targets[index % len(self.targets)]))
+            self.due.put((due, self.requests[index % len(self.requests)]))
         for _ in self.threads:
             self.due.put(None)
         for thread in self.threads:
             thread.join(60)
         assert not self.failures, self.failures[:3]
-        ranked = sorted(self.latencies)
-        return ranked[len(ranked) // 2] * 1000, ranked[int(len(ranked) * 0.99)] * 1000
+        return {method: self.hundredth(method) for method in ("GET", "PUT")}
+
+    def hundredth(self, method):
+        ranked = sorted(latency for m, latency in self.latencies if m == method)
+        return ranked[int(len(ranked) * 0.99)] * 1000
 
 
-def background(bench, scale, table):
-    """What clients feel of repair: a server dies for good while they read at half of full load."""
-    bench.bucket("load")
-    size, seconds = 256 << 10, 3 if scale["runs"] == 1 else 8
-    keys = [f"/load/{n:04d}" for n in range(400)]
-    for key in keys:
-        assert bench.server.s3("PUT", key, body=os.urandom(size)).status == 200
-    path = bench.directory / "ballast"
-    make_file(path, 64 << 20)
-    # What is to be repaired: a sixth of it and more for each server that dies.
-    for index in range(4 if scale["runs"] == 1 else 24):
-        curl("-T", path, bench.server.endpoint + bench.target("PUT", f"/load/ballast-{index}"))
-    targets = [bench.target("GET", key) for key in keys]
-    full = wrk(bench.server.endpoint, targets, "GET", 3, 8)
-    rate = full["requests"] / full["microseconds"] * 1e6 / 2
-    port = bench.server.ports["s3"]
-    ratios, quiet_p99, loud_p99, repaired = [], [], [], 0
-    for run in range(scale["runs"]):
-        _, quiet = Pace(port, targets, rate).run(seconds)
-        victim = bench.cluster.servers[run]
-        victim.kill()
-        Cluster.until(lambda: repairs(bench) > 0, 60)
-        before = made_again(bench)
-        _, loud = Pace(port, targets, rate).run(seconds)
-        repaired += made_again(bench) - before
-        Cluster.until(lambda: repairs(bench) == 0, 300)
-        victim.start()
-        bench.cluster.await_active(6)
-        # What doubled up on the five spreads again, and is to be done before the next run.
-        Cluster.until(lambda: repairs(bench, "repairs", "under_spread") == 0, 300)
-        quiet_p99.append(quiet)
-        loud_p99.append(loud)
-        ratios.append(loud / quiet)
-    table.add(
-        "cluster: p99 of 256 KiB GETs at half load during repair", statistics.median(ratios),
-        "× without", 2)
-    table.note("cluster: their rate a second", rate)
-    table.note("cluster: their p99 without and during repair, ms", (
-        statistics.median(quiet_p99), statistics.median(loud_p99)))
-    table.note("cluster: chunks repaired meanwhile", repaired)
-    path.unlink()
+class Background:
+    """What clients feel of work in the background: they read and write, by turns, at half of the
+    rate that the cluster can do, while a server that died is repaired and while an empty one gets
+    its share."""
 
+    SIZE = 256 << 10
 
-def made_again(bench):
-    """Chunks that the gateway has made again since it started."""
-    return next(
-        w["items_done"] for w in bench.server.admin("workers", "--json")["workers"]
-        if w["name"] == "repair")
+    def __init__(self, bench, scale, table):
+        self.bench, self.table = bench, table
+        self.runs = scale["runs"]
+        self.seconds = 3 if self.runs == 1 else 8
+        self.ballast = 4 if self.runs == 1 else 8
 
+    def measure(self):
+        self.fill()
+        pairs, done = {"repair": [], "rebalance": []}, {"repair": 0, "rebalance": 0}
+        for run in range(self.runs):
+            for worker, begin in (("repair", self.lose), ("rebalance", self.grow)):
+                quiet = self.pace()
+                begin(run)
+                loud, chunks = self.during(worker)
+                pairs[worker].append((quiet, loud))
+                done[worker] += chunks
+                Cluster.until(self.is_settled, 300, self.state)
+        self.tell(pairs, done)
 
-def repairs(bench, *names):
-    counts = bench.server.admin("status", "--json")["counts"]
-    return sum(counts[name] for name in names or ["repairs"])
+    def fill(self):
+        bench = self.bench
+        bench.bucket("load")
+        body = os.urandom(self.SIZE)
+        read, written = ([f"/load/{kind}-{n:04d}" for n in range(400)] for kind in "rw")
+        for key in read:
+            assert bench.server.s3("PUT", key, body=body).status == 200
+        # A seventh of it and more is moved when a server dies, and when one comes.
+        path = bench.directory / "ballast"
+        make_file(path, 64 << 20)
+        for index in range(self.ballast):
+            curl("-T", path, bench.server.endpoint + bench.target("PUT", f"/load/ballast-{index}"))
+        path.unlink()
+        gets = [("GET", bench.target("GET", key), b"") for key in read]
+        puts = [("PUT", bench.target("PUT", key), body) for key in written]
+        self.requests = [request for pair in zip(gets, puts) for request in pair]
+
+        # One of each takes as long as the two do on their own.
+        def seconds_each(requests):
+            full = wrk(
+                bench.server.endpoint, [target for _, target, _ in requests], requests[0][0], 3, 8,
+                len(requests[0][2]))
+            return full["microseconds"] / 1e6 / full["requests"]
+
+        self.rate = 2 / (seconds_each(gets) + seconds_each(puts)) / 2
+        self.table.note("cluster: GETs and PUTs of 256 KiB a second at half load", self.rate)
+
+    def pace(self):
+        return Pace(self.bench.server.ports["s3"], self.requests, self.rate).run(self.seconds)
+
+    def lose(self, run):
+        """A server dies for good."""
+        self.bench.cluster.servers[run].kill()
+
+    def grow(self, run):
+        """An empty server joins."""
+        self.bench.cluster.add_server().start()
+
+    def during(self, worker):
+        """The latencies while `worker` works, and how many chunks it made or moved meanwhile."""
+        idle = self.items(worker)
+        Cluster.until(lambda: self.items(worker) > idle, 60, self.state)
+        before = self.items(worker)
+        latencies = self.pace()
+        chunks = self.items(worker) - before
+        assert chunks > 0, f"no {worker} while latencies were measured: {self.state()}"
+        return latencies, chunks
+
+    def items(self, worker):
+        """Chunks that the worker has made or moved since the gateway started."""
+        return next(
+            w["items_done"] for w in self.bench.server.admin("workers", "--json")["workers"]
+            if w["name"] == worker)
+
+    def is_settled(self):
+        return self.bench.server.admin("servers", "list", "--json")["balanced"] and sum(
+            self.counts()[name] for name in ("repairs", "under_spread")) == 0
+
+    def counts(self):
+        return self.bench.server.admin("status", "--json")["counts"]
+
+    def state(self):
+        return f"{self.counts()}, {self.bench.server.admin('workers', '--json')['workers']}"
+
+    def tell(self, pairs, done):
+        for worker, runs in pairs.items():
+            for method in ("GET", "PUT"):
+                name = f"cluster: p99 of {method}s at half load during {worker}"
+                self.table.add(name, statistics.median(
+                    loud[method] / quiet[method] for quiet, loud in runs), "× without", 2)
+                self.table.note(name + ", without it and with it, ms", tuple(
+                    statistics.median(pair[side][method] for pair in runs) for side in (0, 1)))
+            self.table.note(f"cluster: chunks by {worker} while that was measured", done[worker])

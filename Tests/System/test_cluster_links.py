@@ -7,7 +7,7 @@ import pytest
 
 from support import data, http as wire
 from support.clients import send
-from support.proxy import Proxy
+from support.proxy import behind_proxies, make_whole
 
 LENGTH = 40 << 20
 HALF = LENGTH // 2
@@ -16,24 +16,15 @@ HALF = LENGTH // 2
 @pytest.fixture(scope="module")
 def module_cluster(make_cluster):
     """Six servers behind proxies, none of which counts as dead here."""
-    cluster = make_cluster({"DEAD_SECONDS": "3600"})
-    for server in cluster.servers:
-        server.proxy = Proxy(server.port)
-        server.advertise = server.proxy.address
-    cluster.start()
-    yield cluster
-    for server in cluster.servers:
-        server.proxy.close()
+    with behind_proxies(make_cluster({"DEAD_SECONDS": "3600"})) as cluster:
+        yield cluster.start()
 
 
 @pytest.fixture
 def cluster(module_cluster):
     """The cluster, whole before the test and made whole behind it."""
     yield module_cluster
-    for server in module_cluster.servers:
-        server.proxy.heal()
-        server.resume()
-    module_cluster.await_spread(6)
+    make_whole(module_cluster)
     await_repaired(module_cluster)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from support import data, http as wire
 from support.clients import Crowd, Library, Shelf, send
-from support.proxy import Proxy
+from support.proxy import behind_proxies, make_whole
 
 # None counts as dead here: what is shown is that reads and writes go on before anything is repaired.
 SETTINGS = {"DEAD_SECONDS": "3600"}
@@ -17,27 +17,15 @@ SETTINGS = {"DEAD_SECONDS": "3600"}
 @pytest.fixture(scope="module")
 def module_cluster(make_cluster):
     """Six servers behind proxies and two gateways."""
-    cluster = make_cluster(SETTINGS)
-    for server in cluster.servers:
-        server.proxy = Proxy(server.port)
-        server.advertise = server.proxy.address
-    cluster.start()
-    yield cluster
-    for server in cluster.servers:
-        server.proxy.close()
+    with behind_proxies(make_cluster(SETTINGS)) as cluster:
+        yield cluster.start()
 
 
 @pytest.fixture
 def cluster(module_cluster):
     """The cluster, whole before the test and made whole behind it."""
     yield module_cluster
-    for server in module_cluster.servers:
-        server.proxy.heal()
-        if server.alive:
-            server.resume()
-        else:
-            server.start()
-    module_cluster.await_spread(6)
+    make_whole(module_cluster)
 
 
 @pytest.fixture

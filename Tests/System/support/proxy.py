@@ -1,5 +1,6 @@
 """A TCP proxy that does to connections what networks do: cuts, delays, throttles, swallows."""
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -181,3 +182,27 @@ def abort(writer):
         except OSError:
             pass
     writer.transport.abort()
+
+
+@contextlib.contextmanager
+def behind_proxies(cluster):
+    """Puts each storage server of a cluster that is not started behind a proxy of its own."""
+    for server in cluster.servers:
+        server.proxy = Proxy(server.port)
+        server.advertise = server.proxy.address
+    try:
+        yield cluster
+    finally:
+        for server in cluster.servers:
+            server.proxy.close()
+
+
+def make_whole(cluster):
+    """Heals the links of such a cluster, and has all its servers run and take writes."""
+    for server in cluster.servers:
+        server.proxy.heal()
+        if server.alive:
+            server.resume()
+        else:
+            server.start()
+    cluster.await_spread(len(cluster.servers))
