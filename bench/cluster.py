@@ -258,6 +258,7 @@ class Background:
                 pairs[worker].append((quiet, loud))
                 done[worker] += chunks
                 Cluster.until(self.is_settled, 300, self.state)
+            self.bury(run)
         self.tell(pairs, done)
 
     def fill(self):
@@ -293,6 +294,13 @@ class Background:
     def lose(self, run):
         """A server dies for good."""
         self.bench.cluster.servers[run].kill()
+
+    def bury(self, run):
+        """The dead one leaves: more than two are not taken for lost without an operator."""
+        port = self.bench.cluster.servers[run].port
+        servers = self.bench.server.admin("servers", "list", "--json")["servers"]
+        dead = next(s["id"] for s in servers if s["address"].endswith(f":{port}"))
+        self.bench.server.admin("servers", "remove", dead, "--force")
 
     def grow(self, run):
         """An empty server joins."""
