@@ -17,17 +17,17 @@ import Telemetry
 /// What no store took stays committed, and others may build on it: it goes along with the next
 /// group, so that nothing is acknowledged that a rebuild would find without its foundation.
 public final class ChangeJournal: ChangeSink {
-  private enum Step {
+  enum Step {
     case lead
     case done(Bool)
   }
 
-  private struct Entry {
+  struct Entry {
     let record: ChangeRecord
     let continuation: CheckedContinuation<Step, Never>?
   }
 
-  private struct State {
+  struct State {
     var queue: [Entry] = []
     /// Of numbers that are being written: who else waits for them.
     var inFlight: [Int64: [CheckedContinuation<Step, Never>]] = [:]
@@ -58,18 +58,18 @@ public final class ChangeJournal: ChangeSink {
   /// Numbers that are remembered for callers that come late.
   private static let memory = 16_384
   /// Pieces with too few copies that are remembered one by one.
-  private static let shortLimit = 65_536
+  static let shortLimit = 65_536
   /// How long a store that is not well is left alone after it was tried for want of others.
   private static let doubtMilliseconds: Int64 = 30_000
 
-  private let engine: ObjectEngine
-  private let logStores: LogStores
+  let engine: ObjectEngine
+  let logStores: LogStores
   /// Stores that each piece should go to, where there are so many.
   let copies: Int
   private let buffers = BufferPool(limit: 32 << 20, cacheLimit: 1 << 20)
   private let random: any RandomSource
-  private let log: Log
-  private let state: Mutex<State>
+  let log: Log
+  let state: Mutex<State>
 
   init(
     engine: ObjectEngine, stores: LogStores, logID: [UInt8], random: any RandomSource, log: Log
@@ -97,7 +97,7 @@ public final class ChangeJournal: ChangeSink {
   }
 
   /// Stores that each piece should go to now.
-  private var wanted: Int { min(copies, logStores.stores.all.count) }
+  var wanted: Int { min(copies, logStores.stores.all.count) }
 
   /// Whether this process knows any store.
   public var hasStores: Bool { !logStores.stores.all.isEmpty }
@@ -359,59 +359,5 @@ public final class ChangeJournal: ChangeSink {
       state.status.records += records
       state.status.bytes += chunks.reduce(0) { $0 + $1.range.count }
     }
-  }
-
-  // MARK: Copies that are to be made up
-
-  private static func keep(_ piece: ShortPiece, _ state: inout State) {
-    if state.short.count < shortLimit {
-      state.short.append(piece)
-    } else {
-      state.hasForgottenShort = true
-    }
-  }
-
-  /// Whether pieces with too few copies were not kept one by one; asking forgets it.
-  func takeForgottenShort() -> Bool {
-    state.withLock { state in
-      defer { state.hasForgottenShort = false }
-      return state.hasForgottenShort
-    }
-  }
-
-  /// Remembers pieces that were found in fewer stores than wanted.
-  func keepShort(_ pieces: [ShortPiece]) {
-    state.withLock { state in
-      let known = Set(state.short.map(\.chunk))
-      for piece in pieces where !known.contains(piece.chunk) { Self.keep(piece, &state) }
-    }
-  }
-
-  /// Makes up copies of up to `limit` pieces that have too few, oldest first, as far as stores take
-  /// them now; returns whether there are more for which that may succeed.
-  func makeUpCopies(limit: Int) async -> Bool {
-    let (pieces, all) = state.withLock { (Array($0.short.prefix(limit)), $0.short.count) }
-    guard !pieces.isEmpty else { return false }
-    let completer = LogCompleter(engine: engine, logStores: logStores, copies: wanted)
-    let left = await withTaskExecutorPreference(engine.pool) { await completer.complete(pieces) }
-    // Others are added at the end only; what did not get on lets those behind it have a turn.
-    let wanted = wanted
-    state.withLock { state in
-      state.short.removeFirst(pieces.count)
-      state.short += left
-      if state.short.isEmpty, !state.hasForgottenShort {
-        state.status.lastCopies = wanted
-        state.status.lastError = nil
-      }
-    }
-    if left.count < pieces.count {
-      log.info(
-        "copies of the change log were made up",
-        [
-          ("pieces", "\(pieces.count - left.count)"),
-          ("left", "\(all - pieces.count + left.count)"),
-        ])
-    }
-    return left.isEmpty && all > pieces.count
   }
 }
