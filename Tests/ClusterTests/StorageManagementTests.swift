@@ -28,6 +28,19 @@ struct StorageManagementTests {
     await cluster.close()
   }
 
+  @Test("a gateway that knows too few stores for a write looks often whether others have joined")
+  func firstServers() async throws {
+    let cluster = try await TestCluster(seed: 27, servers: 5)
+    let gateway = try await cluster.gateway()
+    let worker = try #require(gateway.work.workers.first { $0.name == "membership" })
+    #expect(try await worker.step() == .idle(nextAfter: .seconds(2)))
+    try await cluster.join(try cluster.makeServer())
+    // The next look finds the server, and from then on it has time.
+    #expect(try await worker.step() == .idle(nextAfter: .seconds(10)))
+    #expect(gateway.engine.stores.all.count == 6)
+    await cluster.close()
+  }
+
   @Test("heartbeats are recorded by the database's time, for all servers that answer")
   func heartbeat() async throws {
     let cluster = try await TestCluster(seed: 2, servers: 40)

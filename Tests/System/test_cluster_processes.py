@@ -11,6 +11,7 @@ from conftest import boto_client
 from support import data, http as wire, tools
 from support.clients import Library, send
 from support.cluster_processes import clean_environment
+from support.half_sent import Upload
 from support.process import Process
 from support.server import free_ports
 
@@ -85,27 +86,8 @@ def test_a_gateway_that_is_told_to_stop_finishes_what_runs(cluster, bucket):
 
 # Gateways that die or sleep in mid-upload
 
-class Upload:
-    """A PUT that has sent a part of its body and waits."""
-
-    def __init__(self, gateway, bucket, key, body, sent):
-        self.connection = wire.connect(gateway.ports["s3"], 60)
-        self.rest = body[sent:]
-        self.connection.sendall(wire.head_bytes(
-            "PUT", gateway.presign("PUT", bucket, key),
-            [("Host", gateway.host), ("Content-Length", str(len(body)))]) + body[:sent])
-
-    def trickle(self, count=1000):
-        """Sends a little: a client that rests for too long is given up."""
-        self.connection.sendall(self.rest[:count])
-        self.rest = self.rest[count:]
-
-    def finish(self):
-        try:
-            self.connection.sendall(self.rest)
-            return wire.read_response(self.connection, "PUT")
-        finally:
-            self.connection.close()
+def half_sent(gateway, bucket, key, body, sent):
+    return Upload.put(gateway, gateway.presign("PUT", bucket, key), body, sent)
 
 
 def test_what_a_killed_gateway_left_is_cleaned_and_nothing_else(cluster, bucket):
@@ -113,10 +95,10 @@ def test_what_a_killed_gateway_left_is_cleaned_and_nothing_else(cluster, bucket)
     library = Library([other], bucket, "others").store()
     body = data.content("under way", 12 << 20)
     earlier = all_chunks(cluster)
-    stays = Upload(other, bucket, "stays", body, 6 << 20)
+    stays = half_sent(other, bucket, "stays", body, 6 << 20)
     cluster.until(lambda: len(all_chunks(cluster) - earlier) >= 6, 20)
     before = all_chunks(cluster)
-    lost = [Upload(victim, bucket, f"lost-{n}", body, 9 << 20) for n in range(3)]
+    lost = [half_sent(victim, bucket, f"lost-{n}", body, 9 << 20) for n in range(3)]
     cluster.until(lambda: len(all_chunks(cluster) - before) >= 18, 20,
                   lambda: f"{len(all_chunks(cluster) - before)} new chunks")
     left = all_chunks(cluster) - before
@@ -156,7 +138,7 @@ def test_a_gateway_that_wakes_after_its_lease_commits_nothing_stale(cluster, buc
     sleeper, other = cluster.gateways
     body = data.content("stale", 12 << 20)
     before = all_chunks(cluster)
-    upload = Upload(sleeper, bucket, "k", body, 9 << 20)
+    upload = half_sent(sleeper, bucket, "k", body, 9 << 20)
     cluster.until(lambda: len(all_chunks(cluster) - before) >= 6, 20)
     left = all_chunks(cluster) - before
     sleeper.pause()

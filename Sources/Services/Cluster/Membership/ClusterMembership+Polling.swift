@@ -17,6 +17,9 @@ extension ClusterMembership {
     state.withLock { $0.sights.values.contains { $0.reason != nil } }
   }
 
+  /// Whether there are fewer stores than an extent has chunks: others may have joined elsewhere.
+  var isSmall: Bool { stores.all.count < width }
+
   /// Whether the members are to be read again, though no change was noticed.
   var isRefreshDue: Bool {
     let now = clock.now

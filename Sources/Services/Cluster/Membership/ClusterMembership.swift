@@ -41,7 +41,7 @@ public final class ClusterMembership: Sendable {
   let cluster: ClusterID
   let log: Log
   private let connecting: any StorageServerConnecting
-  private let width: Int
+  let width: Int
   let sleeping: any Clock<Duration>
   let state = Mutex(State())
 

@@ -6,7 +6,8 @@ import Synchronization
 /// Asks the storage servers of a cluster how they are, and goes by the members in the metadata.
 /// Each gateway runs its own.
 public final class MembershipWorker: BackgroundWorker {
-  /// How soon a server that does not answer is asked again.
+  /// How soon a server that does not answer is asked again, and how soon it is looked for others
+  /// while there are too few.
   static let impatience: Duration = .seconds(2)
 
   /// `membership`.
@@ -54,7 +55,8 @@ public final class MembershipWorker: BackgroundWorker {
     if let failure { throw failure }
     let interval = membership.configuration.heartbeatInterval
     return .idle(
-      nextAfter: membership.isAnySilent ? min(interval, Self.impatience) : interval)
+      nextAfter: membership.isAnySilent || membership.isSmall
+        ? min(interval, Self.impatience) : interval)
   }
 
   private func refresh() async throws {
