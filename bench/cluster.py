@@ -13,6 +13,7 @@ import threading
 import time
 
 from measure import RELEASE, Bench, Presigner, curl, wrk
+from services import certificates, moved
 from support.cluster_processes import Cluster
 from support.process import cpu_seconds
 from transfers import GIB, make_file
@@ -118,6 +119,9 @@ def transfers(directory, scale, table):
                         use["speed"] = curl(url + bench.target("GET", "/large/one"))
                     gets[name].append(use)
             first = first_bytes(plain)
+        floors = {
+            "plain": wire_floor(directory / "wire", "plain", scale),
+            "mutual TLS": wire_floor(directory / "wire", "tls", scale)}
     finally:
         embedded.discard()
         path.unlink()
@@ -131,11 +135,26 @@ def transfers(directory, scale, table):
             added = [use["cpu"] * GIB / size - b for use, b in zip(runs[name], base)]
             table.add(
                 f"cluster: {method} {text}, {name}, CPU added", statistics.median(added), "s/GiB",
-                goals[method, name])
+                goals[method, name], floor=floors[name][method],
+                floor_name="the same bytes by the chunk service alone, from memory to memory")
             table.note(
                 f"cluster: {method} {text}, {name}, one client, MiB/s",
                 statistics.median(use["speed"] for use in runs[name]) / (1 << 20))
     table.add(f"cluster: first byte of a {text} GET", first, "ms", 20)
+
+
+def wire_floor(directory, kind, scale):
+    """Seconds of CPU, of both ends, for what a GiB of content is on the wire: six chunks go out for
+    four that come back."""
+    certificates(directory / "certificates")
+    runs = [moved(directory, kind, "memory", 1024) for _ in range(scale["runs"])]
+    shutil.rmtree(directory)
+
+    def cost(method):
+        return statistics.median(
+            run[f"{method}_cpu_seconds_per_gib"] + run["server_cpu_seconds_per_gib"] for run in runs)
+
+    return {"PUT": 1.5 * cost("put"), "GET": cost("get")}
 
 
 def first_bytes(bench):
