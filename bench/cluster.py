@@ -269,15 +269,15 @@ class Background:
     def measure(self):
         self.fill()
         pairs, done = {"repair": [], "rebalance": []}, {"repair": 0, "rebalance": 0}
-        for run in range(self.runs):
+        for _ in range(self.runs):
             for worker, begin in (("repair", self.lose), ("rebalance", self.grow)):
                 quiet = self.pace()
-                begin(run)
+                begin()
                 loud, chunks = self.during(worker)
                 pairs[worker].append((quiet, loud))
                 done[worker] += chunks
                 Cluster.until(self.is_settled, 300, self.state)
-            self.bury(run)
+            self.bury()
         self.tell(pairs, done)
 
     def fill(self):
@@ -310,18 +310,18 @@ class Background:
     def pace(self):
         return Pace(self.bench.server.ports["s3"], self.requests, self.rate).run(self.seconds)
 
-    def lose(self, run):
+    def lose(self):
         """A server dies for good."""
-        self.bench.cluster.servers[run].kill()
+        self.dead = self.bench.cluster.servers.pop(0)
+        self.dead.kill()
 
-    def bury(self, run):
+    def bury(self):
         """The dead one leaves: more than two are not taken for lost without an operator."""
-        port = self.bench.cluster.servers[run].port
         servers = self.bench.server.admin("servers", "list", "--json")["servers"]
-        dead = next(s["id"] for s in servers if s["address"].endswith(f":{port}"))
+        dead = next(s["id"] for s in servers if s["address"].endswith(f":{self.dead.port}"))
         self.bench.server.admin("servers", "remove", dead, "--force")
 
-    def grow(self, run):
+    def grow(self):
         """An empty server joins."""
         self.bench.cluster.add_server().start()
 
