@@ -20,7 +20,9 @@ private final class MoodyServer: StorageServerConnection, StorageServerConnectin
       stores: [(StoreID(high: 1, low: 2), store)])
   }
 
-  func store(_ id: StoreID) -> any ChunkStore { fatalError("no call is made") }
+  func store(_ id: StoreID) -> any ChunkStore {
+    UnavailableChunkStore(id: id, reason: "not asked for")
+  }
 
   func close() async {}
 }
