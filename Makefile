@@ -63,8 +63,8 @@ test: test-swift test-system
 test-swift: deps-test
 	$(SWIFT) build --build-tests $(MEASURED)
 	@mkdir -p .build
-	$(SWIFT) test --skip-build --disable-xctest $(MEASURED) 2>&1 | tee .build/test-swift.log \
-	  || { echo "what failed:"; grep -aE "✘|SIM_SEED|seed" .build/test-swift.log | tail -n 60; exit 1; }
+	python3 scripts/watched.py .build/test-swift.log \
+	  stdbuf -oL $(SWIFT) test --skip-build --disable-xctest $(MEASURED)
 	$(if $(COVERAGE),python3 scripts/coverage.py)
 
 test-system: deps-test
@@ -75,6 +75,7 @@ check: deps
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 	$(SWIFT) package dump-package > .build/package.json
 	python3 scripts/tidy.py --self-test
+	python3 scripts/watched.py --self-test
 	python3 scripts/tidy.py
 	$(SWIFT) build --build-tests $(MEASURED)
 

@@ -4,6 +4,7 @@ import Base
 import Metadata
 import Runtime
 import Signing
+import TestSupport
 import Testing
 
 /// The Admin API as its client sees it.

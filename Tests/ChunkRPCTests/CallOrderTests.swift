@@ -84,7 +84,7 @@ import Testing
       let deletion = Task {
         await FixedStamp(1).failure { try await remote.delete([Self.chunk.id]) }
       }
-      await eventually { store.deleting.load(ordering: .relaxed) == 1 }
+      try await eventually { store.deleting.load(ordering: .relaxed) == 1 }
       let put = Task {
         await FixedStamp(2).failure { try await FaultTests.chunk.put(to: remote) }
       }
@@ -92,17 +92,17 @@ import Testing
       let vain = Task {
         await FixedStamp(3).failure { _ = try await remote.stat(Self.chunk.id) }
       }
-      await eventually { server.counters.snapshot.active == 3 }
+      try await eventually { server.counters.snapshot.active == 3 }
       vain.cancel()
       #expect(await vain.value != nil)
-      await eventually { server.counters.snapshot.active == 2 }
+      try await eventually { server.counters.snapshot.active == 2 }
       #expect(store.begun.load(ordering: .relaxed) == 0)
       // One without a stamp, and a look at its health, wait for nothing.
       _ = try await connection.health()
       _ = try await FixedStamp(9).with { _ = try await connection.health() }
       let unstamped = try await remote.beginChunk(FaultTests.chunk.header)
       try await unstamped.append(FaultTests.chunk.buffer(), 0..<262_144)
-      await eventually { store.begun.load(ordering: .relaxed) == 1 }
+      try await eventually { store.begun.load(ordering: .relaxed) == 1 }
       await unstamped.abort()
       store.gate.open()
       #expect(await deletion.value == nil)

@@ -166,7 +166,7 @@ import Testing
       await writer.abort()
       await #expect(throws: ChunkStoreError.self) { try await writer.finish(chunk.trailer) }
       #expect(await failure { try await store.openChunk(chunk.id) } == .missing)
-      await eventually { (try? await local.sweepUnfinished(limit: 10)) == 0 }
+      try await eventually { (try? await local.sweepUnfinished(limit: 10)) == 0 }
     }
   }
 

@@ -49,18 +49,18 @@ import Testing
     try await withConnection([store]) { connection in
       let remote = connection.store(Sample.storeID)
       let task = Task { await failure { try await Self.chunk.put(to: remote) } }
-      await eventually { store.begun.load(ordering: .relaxed) == 1 }
+      try await eventually { store.begun.load(ordering: .relaxed) == 1 }
       task.cancel()
       guard case .offline = await task.value else {
         Issue.record("a write that was cancelled has ended well")
         return
       }
-      await eventually { store.aborted.load(ordering: .relaxed) == 1 }
+      try await eventually { store.aborted.load(ordering: .relaxed) == 1 }
       var writer: (any ChunkWriter)? = try await remote.beginChunk(Self.chunk.header)
       try await writer?.append(Self.chunk.buffer(), 0..<262_144)
-      await eventually { store.begun.load(ordering: .relaxed) == 2 }
+      try await eventually { store.begun.load(ordering: .relaxed) == 2 }
       writer = nil
-      await eventually { store.aborted.load(ordering: .relaxed) == 2 }
+      try await eventually { store.aborted.load(ordering: .relaxed) == 2 }
     }
   }
 
@@ -90,7 +90,7 @@ import Testing
       }
       #expect(error == late)
       // A busy server may not have seen a write before it was given up.
-      await eventually {
+      try await eventually {
         store.aborted.load(ordering: .relaxed) == store.begun.load(ordering: .relaxed)
       }
     }
@@ -109,9 +109,11 @@ import Testing
       #expect(await call.start(OutgoingMessage(Self.getRequest(length: 4 << 30)), isLast: true))
       #expect(await call.receive() != nil)
       // Windows are about 1 MiB: the server sends a few messages and waits.
-      await eventually { server.counters.snapshot.requests.contains { $0.method == "GetChunk" } }
+      try await eventually {
+        server.counters.snapshot.requests.contains { $0.method == "GetChunk" }
+      }
       #expect(server.counters.snapshot.bytesSent < 64 << 20)
-      await eventually { buffers.used == 0 }
+      try await eventually { buffers.used == 0 }
       while await call.receive() != nil {}
       let status = await call.status()
       #expect(status.code != .ok, "\(status)")
@@ -175,7 +177,7 @@ import Testing
         try await group.waitForAll()
       }
       #expect(peak.value.load(ordering: .relaxed) <= 8 << 20)
-      await eventually { buffers.used == 0 }
+      try await eventually { buffers.used == 0 }
       let snapshot = server.counters.snapshot
       #expect(snapshot.requests.contains { $0.method == "PutChunk" && $0.count == 200 })
       #expect(snapshot.requests.allSatisfy { $0.status == .ok })
@@ -220,7 +222,7 @@ import Testing
       let connection = client.connect(to: "127.0.0.1:\(server.port)", server: Sample.server)
       let remote = connection.store(Sample.storeID)
       let task = Task { await failure { try await Self.chunk.put(to: remote) } }
-      await eventually { store.begun.load(ordering: .relaxed) == 1 }
+      try await eventually { store.begun.load(ordering: .relaxed) == 1 }
       return (connection, task)
     }
     guard case .offline = await task.value else {

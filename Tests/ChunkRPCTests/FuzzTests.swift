@@ -73,7 +73,7 @@ import Testing
         metadata: FaultTests.metadata)
       let answer = try await health.unary(OutgoingMessage([]))
       #expect(answer.count > 0)
-      await eventually { buffers.used == 0 }
+      try await eventually { buffers.used == 0 }
     }
   }
 

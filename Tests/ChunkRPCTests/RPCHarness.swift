@@ -183,8 +183,3 @@ func listAll(_ store: any ChunkStore, limit: Int = 7) async throws -> [ChunkID] 
   } while position != nil
   return result
 }
-
-/// Waits until a condition holds.
-func eventually(_ condition: () async -> Bool) async {
-  while await !condition() { try? await Task.sleep(for: .milliseconds(5)) }
-}

@@ -169,6 +169,6 @@ import Testing
     let port = try #require(first?.port)
     #expect(throws: ChunkRPCError.bind("127.0.0.1:\(port)")) { try make(secret, port: port) }
     first = nil
-    await eventually { (try? make(secret, port: port)) != nil }
+    try await eventually { (try? make(secret, port: port)) != nil }
   }
 }

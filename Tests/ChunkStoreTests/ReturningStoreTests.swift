@@ -7,14 +7,10 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("A store that comes back", .timeLimit(.minutes(5)))
+@Suite("A store that comes back")
 struct ReturningStoreTests {
   private final class Returns: Sendable {
     let count = Atomic(0)
-  }
-
-  private func eventually(_ condition: () async -> Bool) async {
-    while await !condition() { try? await Task.sleep(for: .milliseconds(5)) }
   }
 
   /// Runs a store of a directory that `body` may move about.
@@ -58,11 +54,11 @@ struct ReturningStoreTests {
       for chunk in chunks { try await chunk.put(to: store) }
       for turn in 1...3 {
         try FileManager.default.moveItem(atPath: directory, toPath: directory + "-away")
-        await eventually { await isOffline(store) && !store.isPresent }
+        try await eventually { await isOffline(store) && !store.isPresent }
         await #expect(throws: ChunkStoreError.self) { try await chunks[0].put(to: store) }
         #expect(!FileManager.default.fileExists(atPath: directory))
         try FileManager.default.moveItem(atPath: directory + "-away", toPath: directory)
-        await eventually { await !isOffline(store) }
+        try await eventually { await !isOffline(store) }
         #expect(returns.count.load(ordering: .relaxed) == turn)
         for chunk in chunks { try await store.verify(chunk.id) }
         try await SampleChunk(UInt64(turn), length: 6400).put(to: store)
@@ -77,13 +73,13 @@ struct ReturningStoreTests {
       try await chunk.put(to: store)
       var reader: (any ChunkReader)? = try await store.openChunk(chunk.id)
       try FileManager.default.moveItem(atPath: directory, toPath: directory + "-away")
-      await eventually { await isOffline(store) && !store.isPresent }
+      try await eventually { await isOffline(store) && !store.isPresent }
       try FileManager.default.moveItem(atPath: directory + "-away", toPath: directory)
-      await eventually { await store.health().reason.contains("locked") }
+      try await eventually { await store.health().reason.contains("locked") }
       #expect(returns.count.load(ordering: .relaxed) == 0)
       reader?.close()
       reader = nil
-      await eventually { await !isOffline(store) }
+      try await eventually { await !isOffline(store) }
       try await store.verify(chunk.id)
     }
   }
@@ -93,7 +89,7 @@ struct ReturningStoreTests {
   func foreign(_ isEmpty: Bool) async throws {
     try await withStore { store, directory, returns in
       try FileManager.default.moveItem(atPath: directory, toPath: directory + "-away")
-      await eventually { await isOffline(store) && !store.isPresent }
+      try await eventually { await isOffline(store) && !store.isPresent }
       if isEmpty {
         try FileManager.default.createDirectory(
           atPath: directory, withIntermediateDirectories: false)
@@ -103,7 +99,7 @@ struct ReturningStoreTests {
           cluster: StoreHarness.cluster, store: StoreID(high: 9, low: 9))
       }
       let reason = isEmpty ? "is it mounted" : "another store"
-      await eventually { await store.health().reason.contains(reason) }
+      try await eventually { await store.health().reason.contains(reason) }
       #expect(returns.count.load(ordering: .relaxed) == 0)
       #expect(await isOffline(store))
     }

@@ -1,6 +1,7 @@
 import Base
 import Glibc
 import Runtime
+import TestSupport
 import Testing
 
 /// One answer as a client sees it.
@@ -169,14 +170,5 @@ enum Form {
       result += Array("\r\n".utf8)
     }
     return result + Array("--\(boundary)--\r\n".utf8)
-  }
-}
-
-/// Waits until a condition that other threads make true holds.
-func eventually(_ condition: () -> Bool) async throws {
-  let end = ContinuousClock.now + .seconds(20)
-  while !condition() {
-    try #require(ContinuousClock.now < end, "the condition never came true")
-    try await Task.sleep(for: .milliseconds(2))
   }
 }

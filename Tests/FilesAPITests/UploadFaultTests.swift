@@ -3,6 +3,7 @@ import ChunkStore
 import FilesAPI
 import Metadata
 import Runtime
+import TestSupport
 import Testing
 
 /// Uploads that go wrong, and reads of what is damaged.

@@ -1,6 +1,7 @@
 import HTTPServer
 import Runtime
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Request bodies")

@@ -1,5 +1,6 @@
 import HTTPServer
 import Runtime
+import TestSupport
 import Testing
 
 @Suite("Responses")

@@ -39,12 +39,3 @@ private let clientThreads = ThreadPool(name: "test-client", threadCount: 8)
 func asClient<R: Sendable>(_ body: @Sendable () throws -> R) async throws -> R {
   try await clientThreads.run(body)
 }
-
-/// Waits until a condition that other threads make true holds.
-func eventually(_ condition: () -> Bool) async throws {
-  let end = ContinuousClock.now + .seconds(20)
-  while !condition() {
-    try #require(ContinuousClock.now < end, "the condition never came true")
-    try await Task.sleep(for: .milliseconds(2))
-  }
-}

@@ -167,7 +167,7 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("more writes at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
+  @Test("more writes at once than the buffers suffice for all get done")
   func manyWrites() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)
@@ -189,7 +189,7 @@ struct ModelFaultTests {
     await node.close()
   }
 
-  @Test("more copies at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
+  @Test("more copies at once than the buffers suffice for all get done")
   func manyCopies() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)
@@ -210,7 +210,7 @@ struct ModelFaultTests {
   }
 
   @Test(
-    "more downloads at once than the buffers suffice for all get done", .timeLimit(.minutes(10)))
+    "more downloads at once than the buffers suffice for all get done")
   func manyReads() async throws {
     let node = try await ModelNode.open(bufferLimit: 9 << 20)
     let bucket = try await bucket(node)

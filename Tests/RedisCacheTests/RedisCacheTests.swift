@@ -7,7 +7,7 @@ import Telemetry
 import TestSupport
 import Testing
 
-@Suite("The cache in Redis", .timeLimit(.minutes(10)))
+@Suite("The cache in Redis")
 struct RedisCacheTests {
   private static let pool = ThreadPool(name: "redis", threadCount: 4)
 

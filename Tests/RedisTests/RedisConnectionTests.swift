@@ -2,7 +2,7 @@ import Redis
 import TestSupport
 import Testing
 
-@Suite("A connection to Redis", .timeLimit(.minutes(10)))
+@Suite("A connection to Redis")
 struct RedisConnectionTests {
   private func bytes(_ words: [String]) -> [[UInt8]] { words.map { Array($0.utf8) } }
 

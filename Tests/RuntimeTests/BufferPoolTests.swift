@@ -17,6 +17,8 @@ struct BufferPoolTests {
       for try await count in group { #expect(count == 4096) }
     }
     #expect(pool.used == 8192)
+    #expect(pool.waiting == 0)
+    #expect(pool.waits == 2)
   }
 
   @Test("a cancelled waiter leaves the line and the one behind it moves up")

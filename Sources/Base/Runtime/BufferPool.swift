@@ -15,7 +15,8 @@ public final class BufferPool: Sendable {
   private struct State {
     var used = 0
     var cached = 0
-    var nextWaiter: UInt64 = 0
+    /// How many have had to wait so far.
+    var waits: UInt64 = 0
     var waiters: [Waiter] = []
     /// Asked for and not in line yet; true once cancelled meanwhile.
     var arriving: [UInt64: Bool] = [:]
@@ -39,6 +40,9 @@ public final class BufferPool: Sendable {
 
   /// Tasks that wait for the budget now.
   public var waiting: Int { state.withLock { $0.waiters.count } }
+
+  /// How often a task has had to wait for the budget since the pool was made.
+  public var waits: Int { state.withLock { Int(clamping: $0.waits) } }
 
   /// A buffer of at least `count` bytes; waits until the budget allows it, first come first
   /// served. Throws `CancellationError` when the task is cancelled while it waits.
@@ -108,9 +112,9 @@ public final class BufferPool: Sendable {
 
   private func wait(for size: Int) async throws {
     let id = state.withLock { state in
-      state.nextWaiter += 1
-      state.arriving[state.nextWaiter] = false
-      return state.nextWaiter
+      state.waits += 1
+      state.arriving[state.waits] = false
+      return state.waits
     }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in

@@ -17,7 +17,10 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
 
   private let scheduler: (any JobScheduler)?
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private let condition: UnsafeMutablePointer<pthread_cond_t>
+  /// What idle threads wait for. No condition variable: that of glibc before 2.41 loses a signal
+  /// now and then when several threads wait (its bug 25847), and with `isWaking` set for good no
+  /// thread of the pool would be woken any more.
+  private let wakeUps: UnsafeMutablePointer<sem_t>
   // All are guarded by `mutex`.
   private var jobs: [UnownedJob] = []
   private var head = 0
@@ -35,9 +38,9 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     self.threadCount = threadCount
     scheduler = nil
     unsafe mutex = .allocate(capacity: 1)
-    unsafe condition = .allocate(capacity: 1)
+    unsafe wakeUps = .allocate(capacity: 1)
     unsafe pthread_mutex_init(mutex, nil)
-    unsafe pthread_cond_init(condition, nil)
+    unsafe sem_init(wakeUps, 0, 0)
     jobs.reserveCapacity(256)
     for _ in 0..<threadCount { start() }
   }
@@ -48,16 +51,16 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     threadCount = 1
     self.scheduler = scheduler
     unsafe mutex = .allocate(capacity: 1)
-    unsafe condition = .allocate(capacity: 1)
+    unsafe wakeUps = .allocate(capacity: 1)
     unsafe pthread_mutex_init(mutex, nil)
-    unsafe pthread_cond_init(condition, nil)
+    unsafe sem_init(wakeUps, 0, 0)
   }
 
   deinit {
     // A thread holds its pool for ever, so this can only be a pool without threads.
-    unsafe pthread_cond_destroy(condition)
+    unsafe sem_destroy(wakeUps)
     unsafe pthread_mutex_destroy(mutex)
-    unsafe condition.deallocate()
+    unsafe wakeUps.deallocate()
     unsafe mutex.deallocate()
   }
 
@@ -72,7 +75,7 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
     let wake = idle > 0 && !isWaking
     if wake { isWaking = true }
     unsafe pthread_mutex_unlock(mutex)
-    if wake { unsafe pthread_cond_signal(condition) }
+    if wake { unsafe sem_post(wakeUps) }
   }
 
   /// Runs `body` on one of the threads and returns what it returns.
@@ -120,7 +123,9 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
       unsafe pthread_mutex_lock(mutex)
       while head == jobs.count {
         idle += 1
-        unsafe pthread_cond_wait(condition, mutex)
+        unsafe pthread_mutex_unlock(mutex)
+        while unsafe sem_wait(wakeUps) != 0 && errno == EINTR {}
+        unsafe pthread_mutex_lock(mutex)
         idle -= 1
         isWaking = false
       }
@@ -136,7 +141,7 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
       let wake = head < jobs.count && idle > 0 && !isWaking
       if wake { isWaking = true }
       unsafe pthread_mutex_unlock(mutex)
-      if wake { unsafe pthread_cond_signal(condition) }
+      if wake { unsafe sem_post(wakeUps) }
       unsafe job.runSynchronously(on: executor)
     }
   }

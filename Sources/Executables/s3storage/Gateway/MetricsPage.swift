@@ -26,6 +26,9 @@ struct MetricsPage: Sendable {
     page.gauge("s3storage_buffers_used_bytes", "Memory lent to transfers.", engine.buffers.used)
     page.gauge(
       "s3storage_buffers_waiting", "Transfers that wait for memory.", engine.buffers.waiting)
+    page.counter(
+      "s3storage_buffer_waits_total", "Times that a transfer had to wait for memory.",
+      engine.buffers.waits)
     if let statistics = cache?.statistics {
       page.counter(
         "s3storage_cache_hits_total", "Questions that the cache answered.", statistics.hits)
