@@ -19,8 +19,9 @@ import time
 
 SILENCE = 900.0
 HELD = 60.0
-BEGUN = re.compile(r"◇ (Test|Suite) (.+?) started\.")
-ENDED = re.compile(r"[✔✘➜↷] (Test|Suite) (.+?)(?: with \d+ test cases?)? (?:passed|failed|skipped)\b")
+BEGUN = re.compile(r"◇ (Test(?! (?:case|run) )|Suite) (.+) started\.$")
+ENDED = re.compile(
+    r". (Test|Suite) (.+?)(?: with \d+ test cases?)? (?:(?:passed|failed) after [\d.]+ seconds|skipped(?!\"))")
 NOISE = re.compile(r"^◇ |^\s*$")
 FAILURE = re.compile(r"✘|SIM_SEED|seed|error:")
 
@@ -137,11 +138,18 @@ def self_test():
             status = run(["/bin/sh", "-c", script], log, text.append, **limits)
         return status, "".join(text)
 
-    both = 'echo "◇ Test \\"a\\" started."; echo "◇ Test b() started."; echo "✔ Test b() passed after 1 s"; '
-    status, text = shown(both + 'echo "✔ Test \\"a\\" with 2 test cases passed after 1 s"')
+    lines = (
+        "◇ Test run started.", '◇ Test "what failed is done" started.', "◇ Test b() started.",
+        "◇ Test case passing 1 argument x → 1 to b() started.", "✔ Test b() passed after 1.5 seconds.")
+    begun = "".join(f"echo '{line}'; " for line in lines)
+    ended = "✔ Test \"what failed is done\" with 2 test cases passed after 1.0 seconds."
+    status, text = shown(f"{begun} echo '{ended}'")
     assert status == 0 and "◇" not in text and text.count("✔") == 2, text
-    status, text = shown(both + "sleep 1000", silence=0.5)
-    assert status == 1 and 'begun and not ended: Test "a"' in text and "b()" not in text.split("hung")[1], text
+    status, text = shown(f"{begun} sleep 1000", silence=0.5)
+    assert status == 1 and text.count("begun and not ended") == 1, text
+    assert 'begun and not ended: Test "what failed is done"' in text, text
+    status, text = shown(f"{begun} echo '{ended}'; sleep 1000", silence=0.5)
+    assert status == 1 and "begun and not ended" not in text, text
     status, text = shown("sleep 1000 & echo done", held=0.5)
     assert status == 1 and "children of it hold" in text and "sleep" in text, text
     status, text = shown('echo "✘ Test c() failed after 1 s"; exit 3')

@@ -178,9 +178,10 @@ import Testing
       }
       #expect(peak.value.load(ordering: .relaxed) <= 8 << 20)
       try await eventually { buffers.used == 0 }
-      let snapshot = server.counters.snapshot
-      #expect(snapshot.requests.contains { $0.method == "PutChunk" && $0.count == 200 })
-      #expect(snapshot.requests.allSatisfy { $0.status == .ok })
+      try await eventually {
+        server.counters.snapshot.requests.contains { $0.method == "PutChunk" && $0.count == 200 }
+      }
+      #expect(server.counters.snapshot.requests.allSatisfy { $0.status == .ok })
       await connection.close()
     }
   }

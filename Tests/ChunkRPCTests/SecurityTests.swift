@@ -83,6 +83,10 @@ import Testing
         #expect(Self.isOffline(error), "\(what): \(String(describing: error))")
       }
       #expect(await Self.health(of: server, .mutualTLS(TLSIdentity(gateway))) == nil)
+      // Calls are counted a moment after they are answered.
+      try await eventually {
+        server.counters.snapshot.requests.reduce(0) { $0 + $1.count } >= 3
+      }
       let requests = server.counters.snapshot.requests
       #expect(requests.filter { $0.status == .ok }.map(\.count) == [1])
       // Both of those whose certificate is the cluster's and no gateway's came that far.
@@ -131,6 +135,9 @@ import Testing
         try await call.unary(OutgoingMessage([]))
       } throws: {
         ($0 as? RPCStatus)?.code == .unauthenticated
+      }
+      try await eventually {
+        server.counters.snapshot.requests.reduce(0) { $0 + $1.count } >= 3
       }
       let requests = server.counters.snapshot.requests
       #expect(requests.filter { $0.status == .unauthenticated }.map(\.count) == [3])

@@ -119,7 +119,7 @@ struct BodyTests {
 
   @Test("A body that stops coming is given up, and so is one that only drips")
   func boundsSlowBodies() async throws {
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.bodyWaitMilliseconds = 200
     try await withServer(limits: limits) { _, port in
       try await asClient {

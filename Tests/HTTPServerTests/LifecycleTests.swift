@@ -53,7 +53,7 @@ struct LifecycleTests {
   @Test("A half-closed client is answered: always when it was so before, else if configured")
   func answersHalfClosedClients() async throws {
     let gate = Gate()
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.halfClose = .awaitsAnswer
     try await withServer(limits: limits, handler: gate.handler) { _, port in
       let client = SendableClient(try TestClient(port: port))
@@ -81,7 +81,7 @@ struct LifecycleTests {
   @Test("A body that can no longer be completed cancels a handler that is not reading it")
   func cancelsOnShortBody() async throws {
     let gate = Gate()
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.halfClose = .awaitsAnswer
     try await withServer(limits: limits, handler: gate.handler) { _, port in
       let client = SendableClient(try TestClient(port: port))
@@ -160,7 +160,7 @@ struct LifecycleTests {
   @Test("At the connection limit a client waits while all others are at work")
   func boundsConnections() async throws {
     let gate = Gate()
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.maximumConnections = 2
     try await withServer(limits: limits, handler: gate.handler) { server, port in
       let busy = try (0..<2).map { _ in SendableClient(try TestClient(port: port)) }
@@ -180,7 +180,7 @@ struct LifecycleTests {
 
   @Test("At the connection limit idle connections make room")
   func endsIdleConnectionsForRoom() async throws {
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.maximumConnections = 2
     try await withServer(limits: limits) { server, port in
       let idle = try (0..<2).map { _ in SendableClient(try TestClient(port: port)) }
@@ -195,7 +195,7 @@ struct LifecycleTests {
 
   @Test("A connection without a request, and one with half a request, are ended in time")
   func boundsSlowHeads() async throws {
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.idleMilliseconds = 150
     limits.headMilliseconds = 150
     try await withServer(limits: limits) { _, port in

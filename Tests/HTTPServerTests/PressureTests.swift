@@ -18,7 +18,7 @@ struct PressureTests {
   @Test("32 readers that read nothing of 1 GiB make the server produce next to nothing of it")
   func slowReaders() async throws {
     let produced = Counter()
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.writeWaitMilliseconds = 500
     let handler: HTTPHandler = { _ in
       HTTPResponse(

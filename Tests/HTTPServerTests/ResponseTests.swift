@@ -145,7 +145,7 @@ struct ResponseTests {
 
   @Test("A client that takes nothing is cut off")
   func boundsSlowReaders() async throws {
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.writeWaitMilliseconds = 200
     try await withServer(limits: limits) { server, port in
       let client = try await asClient {

@@ -154,7 +154,7 @@ struct TLSTests {
   func boundsHandshakes() async throws {
     let folder = try Folder()
     let files = try Self.files(in: folder)
-    var limits = HTTPLimits()
+    var limits = HTTPLimits.patient
     limits.headMilliseconds = 100
     try await withServer(limits: limits, tls: files) { _, port in
       try await asClient {

@@ -95,7 +95,7 @@ final class TestClient {
   func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
   /// Receives once more; nil when bytes came.
-  func receiveMore(within milliseconds: Int32 = 30_000) -> End? {
+  func receiveMore(within milliseconds: Int32 = 600_000) -> End? {
     var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     while true {
       let ready = poll(&poller, 1, milliseconds)

@@ -6,7 +6,7 @@ import Testing
 ///
 /// After `body` the server is shut down; the test fails unless every connection ends in order.
 func withServer(
-  limits: HTTPLimits = HTTPLimits(), tls: TLSFiles? = nil, threads: Int = 2,
+  limits: HTTPLimits = .patient, tls: TLSFiles? = nil, threads: Int = 2,
   handler: @escaping HTTPHandler = TestRoutes.handler,
   _ body: @escaping @Sendable (HTTPServer, UInt16) async throws -> Void
 ) async throws {
@@ -27,6 +27,20 @@ func withServer(
   }
   #expect(server.statistics.openConnections == 0)
   #expect(server.statistics.activeRequests == 0)
+}
+
+extension HTTPLimits {
+  /// Those of a server whose clients may be kept waiting by all the other tests: a test that is
+  /// about a time sets it.
+  static let patient = {
+    var limits = HTTPLimits()
+    limits.headMilliseconds = 3_600_000
+    limits.idleMilliseconds = 3_600_000
+    limits.bodyWaitMilliseconds = 3_600_000
+    limits.writeWaitMilliseconds = 3_600_000
+    limits.rateWindowMilliseconds = 3_600_000
+    return limits
+  }()
 }
 
 /// Where servers are run from: tests of other suites may keep the default threads busy for long.
