@@ -4,20 +4,6 @@ import Runtime
 import Synchronization
 import Testing
 
-/// Keeps what it is given.
-private final class MemorySink: ChangeSink {
-  let records = Mutex<[ChangeRecord]>([])
-  let isReady = Mutex(true)
-  let isReached = Mutex(true)
-
-  var hasStores: Bool { isReady.withLock { $0 } }
-
-  func append(_ record: ChangeRecord) async throws {
-    guard isReached.withLock({ $0 }) else { throw MetadataError.unknownOutcome }
-    records.withLock { $0.append(record) }
-  }
-}
-
 /// All rows of the logged tables but those that only snapshots carry, by table.
 private func rows(_ store: SQLMetadataStore) async throws -> [String: Set<[SQLValue]>] {
   let rows = Mutex<[String: Set<[SQLValue]>]>([:])

@@ -76,6 +76,7 @@ extension S3Service {
       let done = try await metadata.completedVersion(of: id, bucket: bucket.id, key: key),
       done.etag == ETag.multipart(partMD5s: digests)
     else { return nil }
+    try await metadata.confirmLogged(done.number)
     return completeAnswer(
       call, bucket, etag: done.etag, versionID: done.nonce == nil ? nil : done.versionID,
       checksum: done.checksum?.checksum(partCount: done.partCount))

@@ -120,6 +120,9 @@ public protocol ChangeSink: Sendable {
   /// Whether there is any store that the log could be written to, be it out of reach now.
   var hasStores: Bool { get }
 
+  /// Whether a record of that number is known to be in the log; those of long ago are forgotten.
+  func isLogged(_ number: Int64) -> Bool
+
   /// Returns once the record is durable in the log; a caller is answered only then. Throws
   /// `unknownOutcome` when it could not be: the change itself stays and its mark with it.
   func append(_ record: ChangeRecord) async throws
@@ -127,10 +130,15 @@ public protocol ChangeSink: Sendable {
 
 /// Hands the record of a transaction to those whose mutations were in it.
 final class ChangeTicket: Sendable {
-  private let state = Mutex<ChangeRecord?>(nil)
+  private let state = Mutex<(record: ChangeRecord?, former: Set<Int64>)>((nil, []))
 
   /// Nil until the transaction was about to be committed.
-  var record: ChangeRecord? { state.withLock { $0 } }
+  var record: ChangeRecord? { state.withLock { $0.record } }
 
-  func resolve(_ record: ChangeRecord) { state.withLock { $0 = record } }
+  /// Numbers of marked transactions that it builds on.
+  var former: Set<Int64> { state.withLock { $0.former } }
+
+  func resolve(_ record: ChangeRecord, former: Set<Int64>) {
+    state.withLock { $0 = (record, former) }
+  }
 }

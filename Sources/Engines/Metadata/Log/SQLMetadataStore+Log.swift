@@ -6,7 +6,12 @@ final class ChangeLogState: Sendable {
   private struct State {
     var id: [UInt8]?
     var sink: (any ChangeSink)?
+    /// Marks of others whose changes this process has logged as well.
+    var loggedAlong: Set<Int64> = []
   }
+
+  /// Of so many that is remembered; what is forgotten is logged once more.
+  private static let memory = 4096
 
   private let state = Mutex(State())
 
@@ -19,6 +24,22 @@ final class ChangeLogState: Sendable {
   var sink: (any ChangeSink)? {
     get { state.withLock { $0.sink } }
     set { state.withLock { $0.sink = newValue } }
+  }
+
+  /// Which of these marks stand for changes that are not known to be in the log.
+  func unlogged(_ numbers: Set<Int64>, _ sink: any ChangeSink) -> Set<Int64> {
+    guard !numbers.isEmpty else { return [] }
+    let along = state.withLock { $0.loggedAlong }
+    return numbers.filter { !along.contains($0) && !sink.isLogged($0) }
+  }
+
+  /// The changes of these marks are in the log.
+  func noteLogged(_ numbers: Set<Int64>) {
+    state.withLock { state in
+      state.loggedAlong.formUnion(numbers)
+      let excess = state.loggedAlong.count - Self.memory
+      if excess > 0 { state.loggedAlong.subtract(state.loggedAlong.sorted().prefix(excess)) }
+    }
   }
 }
 
@@ -96,29 +117,35 @@ extension SQLMetadataStore {
     let sink = changeLog.sink
     let isWithoutStores = sink.map { !$0.hasStores } ?? false
     let mayLogLater = ChangeLogPolicy.mayLogLater
-    let (result, ticket) = try await driver.write(cost: cost) { session in
+    // Nobody else writes to a database of one process, which logs what it finds when it starts.
+    let looksBack = driver.dialect == .postgres && !isWithoutStores && sink != nil
+    let (result, ticket, former) = try await driver.write(cost: cost) { session in
       let memo = session.memo
       memo.changeEpoch = epoch
+      memo.looksBack = looksBack
       let before = memo.content.changeCount
+      memo.absent = []
       let result = try await body(RecordingSession(session))
+      let former = FormerMarks()
+      try await former.look(session, for: memo.absent)
       guard memo.content.changeCount > before || memo.hasDeferred else {
-        return (result, ChangeTicket?.none)
+        return (result, ChangeTicket?.none, former.numbers)
       }
       guard !isWithoutStores || mayLogLater else {
         throw MetadataError.unavailable(
           "no storage server has joined yet that takes the change log")
       }
-      return (result, memo.ticketOfTransaction())
+      return (result, memo.ticketOfTransaction(), former.numbers)
     }
-    if !isWithoutStores, let record = ticket?.record, let sink {
-      do {
-        try await sink.append(record)
-      } catch MetadataError.unknownOutcome where mayLogLater {}
-    }
+    guard !isWithoutStores, let sink else { return result }
+    do {
+      if let record = ticket?.record { try await sink.append(record) }
+      try await logFoundation(former.union(ticket?.former ?? []), sink)
+    } catch MetadataError.unknownOutcome where mayLogLater {}
     return result
   }
 
-  private func isLogging() async throws -> Bool {
+  func isLogging() async throws -> Bool {
     if let id = changeLog.id { return !id.isEmpty }
     let id = try await changeLogID()
     changeLog.id = id
@@ -184,10 +211,7 @@ extension SQLMetadataStore {
   public func changeBarrier() async throws -> Int64 {
     let isShared = driver.dialect == .postgres
     return try await driver.write(cost: 128) { session in
-      // Waits for those that were numbered and are not committed yet.
-      if isShared {
-        try await session.define("LOCK TABLE change_marks IN SHARE ROW EXCLUSIVE MODE")
-      }
+      if isShared { try await Self.keepOrder(session) }
       let now = try await session.now().milliseconds
       let rows = try await session.query(SQL.mark, [.int(now), .bytes([])])
       guard let number = try rows.first?.int(0) else {
@@ -217,13 +241,10 @@ extension SQLMetadataStore {
   static func changeMarks(
     after number: Int64, limit: Int, _ session: any SQLSession
   ) async throws -> [ChangeMark] {
-    try await session.query(SQL.marks, [.int(number), .int(Int64(max(limit, 0)))]).map { row in
-      ChangeMark(
-        number: try row.int(0), epoch: try row.int(1), rows: try Self.touched(try row.bytes(2)))
-    }
+    try marks(try await session.query(SQL.marks, [.int(number), .int(Int64(max(limit, 0)))]))
   }
 
-  private static func touched(_ bytes: [UInt8]) throws -> [RowChange] {
+  static func touched(_ bytes: [UInt8]) throws -> [RowChange] {
     var reader = ByteReader(bytes)
     var rows: [RowChange] = []
     do throws(FormatError) {
@@ -257,26 +278,37 @@ extension SQLMetadataStore {
     let state = changeLog
     let epoch = Int64(self.epoch ?? 0)
     let ticket = try await driver.write(cost: 4096) { session in
-      // No transaction may be between its number and its commit: it would be overtaken.
-      if isShared {
-        try await session.define("LOCK TABLE change_marks IN SHARE ROW EXCLUSIVE MODE")
-      }
+      if isShared { try await Self.keepOrder(session) }
       session.memo.changeEpoch = epoch
-      var done: Set<RowChange> = []
-      for row in marks.flatMap(\.rows) where done.insert(row).inserted {
-        guard let table = LoggedTable.numbered(row.table) else { continue }
-        let found = try await session.query(RowStatements.of(table).select, row.values)
-        if found.count > 0 {
-          session.memo.note(RowChange(table: row.table, isDelete: false, values: found.values))
-        } else {
-          session.memo.note(row)
-        }
-      }
+      // Their writers are not asked for by these rows any more.
+      session.memo.isFounding = true
+      let count = try await Self.note(marks, session)
       for mark in marks {
         try await session.run(SQL.deleteMarks, [.int(mark.number), .int(mark.number)])
       }
-      return done.isEmpty ? nil : session.memo.ticketOfTransaction()
+      return count == 0 ? nil : session.memo.ticketOfTransaction()
     }
     if let record = ticket?.record, let sink = state.sink { try await sink.append(record) }
+  }
+
+  /// Waits for transactions that were numbered and are not committed yet, and keeps others from
+  /// being numbered: what this one reads now is not overtaken by one with a lesser number.
+  static func keepOrder(_ session: any SQLSession) async throws {
+    try await session.define("LOCK TABLE change_marks IN SHARE ROW EXCLUSIVE MODE")
+  }
+
+  /// Notes the rows of marks as they are now, as if the transaction had changed them; how many.
+  static func note(_ marks: [ChangeMark], _ session: any SQLSession) async throws -> Int {
+    var done: Set<RowChange> = []
+    for row in marks.flatMap(\.rows) where done.insert(row).inserted {
+      guard let table = LoggedTable.numbered(row.table) else { continue }
+      let found = try await session.query(RowStatements.of(table).select, row.values)
+      if found.count > 0 {
+        session.memo.note(RowChange(table: row.table, isDelete: false, values: found.values))
+      } else {
+        session.memo.note(row)
+      }
+    }
+    return done.count
   }
 }

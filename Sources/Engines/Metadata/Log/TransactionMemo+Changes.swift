@@ -7,7 +7,10 @@ extension TransactionMemo {
 
   private static let logID = SQLStatement("SELECT value FROM settings WHERE name = 'change_log'")
   private static let insertMark = SQLStatement(
-    "INSERT INTO change_marks(epoch, created_ms, touched) VALUES($1, $2, $3) RETURNING id")
+    """
+    INSERT INTO change_marks(epoch, created_ms, touched, founding) VALUES($1, $2, $3, $4)
+    RETURNING id
+    """)
 
   /// Notes a row that was changed.
   func note(_ change: RowChange) {
@@ -16,6 +19,13 @@ extension TransactionMemo {
     }
     changes.append(change)
     content.changeCount += 1
+  }
+
+  /// Notes that there is no row of that key, and that a mutation is answered accordingly without
+  /// changing anything: whoever took it away has to be in the log first.
+  func noteAbsent(_ table: Substring, _ key: [SQLValue]) {
+    guard let table = LoggedTable.named(table) else { return }
+    absent.append(RowChange(table: table.number, isDelete: true, values: key))
   }
 
   /// What resolves to the record of this transaction.
@@ -43,12 +53,17 @@ extension TransactionMemo {
       touched.write(change.table)
       RowCodec.write(Array(change.values.prefix(table.keyCount)), to: &touched)
     }
+    let isFounding = self.isFounding ?? Foundation.isLaid(by: gathered)
     let created = try await session.now().milliseconds &- Self.markMargin
+    let former = FormerMarks()
+    if looksBack { try await former.look(session, under: gathered, epoch: changeEpoch) }
     let rows = try await session.query(
-      Self.insertMark, [.int(changeEpoch), .int(created), .bytes(touched.bytes)])
+      Self.insertMark,
+      [.int(changeEpoch), .int(created), .bytes(touched.bytes), .int(isFounding ? 1 : 0)])
     guard let number = try rows.first?.int(0) else {
       throw MetadataError.unavailable("a mark without a number")
     }
-    ticket?.resolve(ChangeRecord(number: number, changes: gathered))
+    ticket?.resolve(
+      ChangeRecord(number: number, changes: gathered), former: former.numbers)
   }
 }

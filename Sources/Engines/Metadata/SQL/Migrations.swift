@@ -3,10 +3,11 @@ import Base
 /// Brings a database to the schema of this release.
 public enum Migrations {
   /// The schema that this release writes.
-  public static let current = 2
+  public static let current = 3
 
   private static let all: [(number: Int, statements: [String])] = [
     (1, Migration0001.statements), (2, Migration0002.statements),
+    (3, Migration0003.statements),
   ]
 
   private static let applied = SQLStatement("SELECT max(number) FROM schema_migrations")

@@ -104,6 +104,12 @@ public final class TransactionMemo {
   var ticket: ChangeTicket?
   /// The writer whose changes these are; 0 for none.
   var changeEpoch: Int64 = 0
+  /// Rows whose absence is the answer of a mutation that had nothing to change.
+  var absent: [RowChange] = []
+  /// Whether to look for marks of what the transaction builds on.
+  var looksBack = false
+  /// Whether others may build on the changes; nil to tell by the tables.
+  var isFounding: Bool?
 
   /// Begins with nothing.
   public init() {}

@@ -43,7 +43,10 @@ extension SQLMetadataStore {
       try Head.check(condition, head)
       let existed = head?.isLive ?? false
       if versioning == .off {
-        guard let head else { return DeletedVersion(existed: false) }
+        guard let head else {
+          session.memo.noteAbsent("objects", [.int(bucket.number), .bytes(key)])
+          return DeletedVersion(existed: false)
+        }
         _ = try await Self.remove(
           head.version, Target(bucket: bucket, key: key, head: head), session)
         return DeletedVersion(existed: existed)
@@ -72,6 +75,10 @@ extension SQLMetadataStore {
       ).first
     else {
       try Head.check(condition, nil)
+      session.memo.noteAbsent("objects", [.int(target.bucket.number), .bytes(target.key)])
+      if let id = OpaqueID(text)?.number {
+        session.memo.noteAbsent("object_versions", [.int(id.rawValue)])
+      }
       return absent
     }
     let isMarker = try row.int(0) == VersionKind.deleteMarker

@@ -40,7 +40,7 @@ public enum SQLDialect: Sendable, CaseIterable {
       [
         ("@blob", "BLOB"), ("@int", "INTEGER"), ("@id", "INTEGER PRIMARY KEY AUTOINCREMENT"),
         ("@clustered", "WITHOUT ROWID"), ("@text", "TEXT"), ("@share", ""), ("@update", ""),
-        ("@live", "INDEXED BY objects_live"),
+        ("@live", "INDEXED BY objects_live"), ("@touches", "instr(touched, $1) > 0"),
       ]
     case .postgres:
       [
@@ -49,12 +49,14 @@ public enum SQLDialect: Sendable, CaseIterable {
         // Compared byte by byte, as SQLite does, and by no collation that a library may change.
         ("@text", "TEXT COLLATE \"C\""),
         ("@share", "FOR KEY SHARE"), ("@update", "FOR UPDATE"), ("@live", ""),
+        ("@touches", "position($1 IN touched) > 0"),
       ]
     }
   }
 
   /// The text as this database reads it: `@blob`, `@int`, `@text`, `@id`, `@clustered` in definitions,
-  /// `@share` and `@update` for row locks, `@live` behind `objects` for the index of live keys.
+  /// `@share` and `@update` for row locks, `@live` behind `objects` for the index of live keys,
+  /// `@touches` for a mark of changes whose `touched` holds the first value.
   public func render(_ text: String) -> String {
     var result = ""
     var rest = text[...]

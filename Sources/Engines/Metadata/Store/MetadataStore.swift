@@ -116,6 +116,10 @@ public protocol UploadStore: Sendable {
   func completedVersion(of upload: OpaqueID, bucket: BucketID, key: [UInt8]) async throws
     -> ObjectVersion?
 
+  /// Returns when a version that was found is as durable as one that its writer acknowledged:
+  /// before a repeated request is answered with it. Throws `unknownOutcome` when it may not be.
+  func confirmLogged(_ version: VersionNumber) async throws
+
   /// Ends an upload and makes its parts tombstones. Throws `noSuchUpload`.
   func abort(_ upload: OpaqueID, bucket: BucketID, key: [UInt8]) async throws
 

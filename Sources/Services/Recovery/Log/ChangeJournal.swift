@@ -102,6 +102,11 @@ public final class ChangeJournal: ChangeSink {
   /// Whether this process knows any store.
   public var hasStores: Bool { !logStores.stores.all.isEmpty }
 
+  /// Whether a record of that number is in the log, as far as that is remembered.
+  public func isLogged(_ number: Int64) -> Bool {
+    state.withLock { $0.done.contains(number) }
+  }
+
   /// Numbers that are waiting or being written.
   var unfinished: Set<Int64> {
     state.withLock { state in
