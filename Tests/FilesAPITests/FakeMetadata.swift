@@ -177,6 +177,7 @@ final class FakeMetadata: MetadataStore {
   func complete(_ completion: UploadCompletion) async throws -> CommittedVersion {
     throw Self.absent
   }
+  func confirmLogged(_ version: VersionNumber) async throws {}
   func completedVersion(
     of upload: OpaqueID, bucket: BucketID, key: [UInt8]
   ) async throws -> ObjectVersion? { throw Self.absent }

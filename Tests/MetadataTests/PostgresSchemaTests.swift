@@ -109,6 +109,8 @@ struct PostgresSchemaTests {
   private static let mayScan = [
     // Snapshots and rebuilds walk along everything; marks and snapshots are few.
     "rebuild_log", "WHERE missing <> 0", "WHERE true ORDER BY", "metadata_snapshots",
+    "v.nonce IS NULL AND (o.null_version", "(SELECT extent FROM tombstones)",
+    "DELETE FROM multipart_parts\nWHERE NOT EXISTS",
     "change_marks", "SELECT COALESCE(max(", "GROUP BY bucket_id", "FROM writers WHERE state = 0",
     "SELECT 1 FROM users LIMIT", "SELECT 1 FROM buckets LIMIT",
     "SELECT 1 FROM object_versions LIMIT",

@@ -92,6 +92,8 @@ struct SchemaTests {
     "FROM repair_queue q",
     // The first page of a dump, and whether a table is empty.
     " LIMIT $1", "LIMIT 1", "FROM metadata_snapshots", "change_marks",
+    "v.nonce IS NULL AND (o.null_version", "(SELECT extent FROM tombstones)",
+    "DELETE FROM multipart_parts\nWHERE NOT EXISTS",
     // What tests change by hand.
     "UPDATE writers SET state = 0", "FROM extents WHERE missing <> 0", "FROM stores",
     "FROM storage_servers",

@@ -55,6 +55,7 @@ final class SimulatedDriver: SQLDriver {
       }
       let isForgotten = database.chance(faults.forgets)
       let result = try await database.transact(body, keeps: !isForgotten)
+      process.noteCommit()
       await database.travel()
       // Committed: whether a process that died meanwhile hears of it makes no difference.
       if process.isDead { throw MetadataError.unknownOutcome }
@@ -101,6 +102,20 @@ final class SimulatedProcess: Sendable {
     guard left > 0 else { return }
     writesToStop.store(left - 1, ordering: .relaxed)
     if left == 1 { setStopped(true) }
+  }
+
+  private let commitsToDeath = Atomic(0)
+
+  /// Kills the process as soon as it has committed for the `count`th time from now, before anything
+  /// comes of that.
+  func kill(behindCommit count: Int) { commitsToDeath.store(count, ordering: .relaxed) }
+
+  /// A transaction of the process was committed.
+  func noteCommit() {
+    let left = commitsToDeath.load(ordering: .relaxed)
+    guard left > 0 else { return }
+    commitsToDeath.store(left - 1, ordering: .relaxed)
+    if left == 1 { kill() }
   }
 
   /// Waits while the process is stopped, in tasks that are cancelled as well.

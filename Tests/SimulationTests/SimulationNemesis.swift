@@ -37,10 +37,36 @@ final class SimulationNemesis: @unchecked Sendable {
 
   /// The database is lost at some moment, with all gateways.
   private func loseDatabase() async {
+    let dead = await killBehindCommit()
     await world.loseDatabase()
-    guard world.loss != nil else { return }
+    await dead?.end()
+    guard world.loss != nil else {
+      if let dead { await world.startGateway(dead.slot) }
+      return
+    }
     for slot in world.gateways.indices { await world.startGateway(slot) }
     await world.registerServers()
+  }
+
+  /// Has one gateway die at once when it has committed something, which is not in the log then;
+  /// clients go on by the other for a while. Returns the one that died, which is to be ended.
+  private func killBehindCommit() async -> SimulatedGateway? {
+    guard [.disks, .gateways, .database, .storm].contains(world.plan.weather) else { return nil }
+    let slot = world.pick(2)
+    guard world.pick(3) > 0, let gateway = world.gateways[slot], !gateway.isHarmed else {
+      return nil
+    }
+    world.note("harm: gateway \(slot) dies behind a commit")
+    gateway.process.kill(behindCommit: 1 + world.pick(3))
+    await world.sleep(.milliseconds(1000 + world.pick(9000)))
+    guard gateway.process.isDead, world.gateways[slot] === gateway else {
+      gateway.process.kill(behindCommit: 0)
+      return nil
+    }
+    world.gateways[slot] = nil
+    gateway.crash()
+    await world.sleep(.milliseconds(world.pick(8000)))
+    return gateway
   }
 
   private func strike() async {

@@ -55,7 +55,7 @@ class Removed:
     """The directory is moved away, and comes back."""
 
     state = "offline"
-    reason = "vanished"
+    reason = "vanished|holds no store"
 
     def __init__(self, path, disk):
         self.path, self.away = path, path.parent / "away"
@@ -89,7 +89,7 @@ class Unmounted:
     """The disk is unmounted while its files are open; the mount point stays."""
 
     state = "offline"
-    reason = "vanished"
+    reason = "vanished|holds no store"
 
     def __init__(self, path, disk):
         self.path, self.disk = path, disk

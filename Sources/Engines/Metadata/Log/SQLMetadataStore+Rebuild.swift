@@ -140,7 +140,11 @@ extension SQLMetadataStore {
       throw MetadataError.unavailable("a row of \(table.name) with \(row.count) values")
     }
     guard table.hasPlacement else {
-      try await session.run(RowStatements.of(table).put(columns: row.count), row)
+      let statement = RowStatements.of(table).put(columns: row.count)
+      if table.name == "object_versions" {
+        return try await RebuildLeftovers.replace(statement, row, session)
+      }
+      try await session.run(statement, row)
       return
     }
     guard case .bytes(let stores)? = row.last else {
@@ -158,6 +162,7 @@ extension SQLMetadataStore {
     let isShared = driver.dialect == .postgres
     return try await driver.write(cost: 4096) { session in
       let now = try await session.now().milliseconds
+      try await RebuildLeftovers.remove(session)
       try await session.run(SQL.usage, [])
       try await session.run(SQL.repairs, [.int(now)])
       let highest = max(

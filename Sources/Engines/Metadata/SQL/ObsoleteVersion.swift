@@ -61,6 +61,16 @@ enum ObsoleteVersion {
     return true
   }
 
+  /// Removes all that hangs on a version whose row is gone already.
+  static func removeContent(
+    of version: Int64, now: Int64, _ session: any SQLSession
+  ) async throws {
+    let id: [SQLValue] = [.int(version)]
+    try await session.execute(deleteInline, id)
+    try await ofVersion.run(id, now: now, session)
+    try await session.execute(deleteLinks, id)
+  }
+
   /// Makes tombstones of the extents of the parts whose numbers lie in a range.
   static func entombParts(
     of upload: Int64, _ numbers: ClosedRange<Int>, now: Int64, _ session: any SQLSession
