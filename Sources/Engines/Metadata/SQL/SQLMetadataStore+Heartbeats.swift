@@ -5,7 +5,6 @@ extension SQLMetadataStore {
   private static let listLength = 32
 
   private enum SQL {
-    static let quarantined = SQLStatement("SELECT 1 FROM quarantine WHERE extent = $1")
     private static func list(from first: Int) -> String {
       (first..<first + SQLMetadataStore.listLength).map { "$\($0)" }.joined(separator: ", ")
     }
@@ -114,14 +113,24 @@ extension SQLMetadataStore {
         }
       }
       for id in ids where result[id] == nil {
-        // What is quarantined waits for an operator, whoever wrote it.
-        let isGarbage =
-          fenced.contains(id.epoch)
-          ? try await session.query(SQL.quarantined, [.bytes(id.bytes)]).count == 0 : false
-        result[id] = isGarbage ? .garbage : .unknown
+        result[id] = try await Self.standing(
+          ofUnnamed: id, isFenced: fenced.contains(id.epoch), session)
       }
       return result
     }
+  }
+
+  /// What is said of an extent that no row and no tombstone names.
+  private static func standing(
+    ofUnnamed id: ExtentID, isFenced: Bool, _ session: any SQLSession
+  ) async throws -> ExtentStanding {
+    if case .snapshot(let number, _)? = SystemExtentID(id) {
+      return try await isBeingMade(number, session) ? .unknown : .abandoned
+    }
+    guard !SystemExtentID.isReserved(id) else { return .unknown }
+    // What is quarantined waits for an operator, whoever wrote it.
+    if let stores = try await quarantinePlaces(id, session) { return .quarantined(stores: stores) }
+    return isFenced ? .garbage : .unknown
   }
 
   /// Those of the epochs that are known and can commit no more.

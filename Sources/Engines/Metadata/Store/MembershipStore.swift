@@ -48,6 +48,12 @@ public protocol MembershipStore: Sendable {
   /// end.
   func hastenRepairs(after: ExtentID?, limit: Int) async throws -> ExtentID?
 
+  /// Has the record of an extent in quarantine say that a chunk lies in `store`, provided that it
+  /// says `former` so far, nil for nowhere; false, and nothing is changed, when it does not.
+  func moveQuarantined(
+    _ id: ExtentID, chunk: UInt8, from former: StoreID?, to store: StoreID
+  ) async throws -> Bool
+
   /// What the metadata says of each of the extents.
   func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding]
 }

@@ -33,8 +33,9 @@ struct SnapshotMaker: Sendable {
         try await group.waitForAll()
       }
     } catch {
-      // Its parts become tombstones; what a process that ends here leaves the next one removes.
-      try? await metadata.removeSnapshot(begun.number)
+      // Its parts become tombstones; what a process that ends here leaves the next one removes. Who
+      // does the work by now makes no difference: nobody else adds to it.
+      await WorkLease.$current.withValue(nil) { try? await metadata.removeSnapshot(begun.number) }
       throw error
     }
     guard let made = try await metadata.snapshots().first(where: { $0.number == begun.number })
@@ -100,6 +101,16 @@ struct SnapshotMaker: Sendable {
       sequence: Int(snapshot.number), lastModified: engine.clock.now, byteCount: Int(size))
     result.partNumber = part
     return result
+  }
+
+  /// Removes the snapshots of `numbers`, which this process has begun and gives up.
+  func giveUp(_ numbers: [UInt32]) async throws {
+    try await WorkLease.$current.withValue(nil) {
+      for number in numbers {
+        try await metadata.removeSnapshot(number)
+        log.warning("a snapshot that was begun is given up", [("number", "\(number)")])
+      }
+    }
   }
 
   /// Removes unfinished snapshots below the newest complete one, and complete ones but the newest

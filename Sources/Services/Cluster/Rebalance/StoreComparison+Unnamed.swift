@@ -1,0 +1,36 @@
+import Base
+import ChunkStore
+import Metadata
+import ObjectEngine
+import Placement
+
+/// Chunks that no row of an extent names and that are worth keeping all the same.
+extension StoreComparison {
+  /// Sees to a chunk that is not to stay: one in quarantine lies in another store, or moves to one;
+  /// one of a snapshot that was given up moves, for whoever reads it looks in all stores.
+  ///
+  /// No copy is deleted unless another one is durable and good.
+  func settle(_ chunk: ChunkID, at store: any ChunkStore) async throws -> Outcome {
+    let isLeaving = engine.stores.ring.node(store.id)?.state == .draining
+    var outcome = Outcome()
+    switch try await metadata.standings(of: [chunk.extent])[chunk.extent] ?? .unknown {
+    case .quarantined:
+      if try await copies.repairer.settle(chunk, at: store, isLeaving: isLeaving, metadata) {
+        try await copies.add([MovedChunk(chunk: chunk, formerStore: store.id)])
+        outcome.strays = 1
+      } else {
+        outcome.kept = 1
+      }
+    case .abandoned:
+      if isLeaving, try await copies.repairer.copyAway(chunk, from: store) {
+        try await store.deleteLed([chunk])
+        outcome.moved = 1
+      } else {
+        outcome.kept = 1
+      }
+    // It changed meanwhile: the next walk sees to it.
+    case .owned, .dead, .garbage, .unknown: outcome.kept = 1
+    }
+    return outcome
+  }
+}
