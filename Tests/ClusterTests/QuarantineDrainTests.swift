@@ -265,6 +265,8 @@ struct QuarantineDrainTests {
       return (number, extent)
     }
     let lost = try await part(maker)
+    // As the maker of a snapshot does.
+    let token = gateway.engine.writes.begin(at: cluster.time.wall.now)
     let made = try await part(gateway)
     let server = try #require(
       cluster.servers.first {
@@ -283,6 +285,7 @@ struct QuarantineDrainTests {
     #expect(try await !isDrained(server, gateway))
     // The second one is complete: its parts move as any extent's.
     try await gateway.store.addSnapshotPart(made.extent, to: made.number, isLast: true)
+    gateway.engine.writes.end(token)
     #expect(try await gateway.store.snapshots().last?.isComplete == true)
     try await gateway.live { try await isDrained(server, gateway) }
     let row = try #require(try await cluster.extents().first { $0.id == made.extent.id })

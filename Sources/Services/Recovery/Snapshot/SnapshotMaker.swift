@@ -68,6 +68,9 @@ struct SnapshotMaker: Sendable {
     let source = FrameSource(channel, partLength: configuration.snapshotPartLength)
     var part = 0
     repeat {
+      // Until its row is there: a drain is to wait for what is placed by a former ring.
+      let token = engine.writes.begin(at: engine.clock.now)
+      defer { engine.writes.end(token) }
       guard let number = UInt16(exactly: part) else { throw EngineError.tooLarge(limit: 65_536) }
       let id = SystemExtentID.snapshot(number: snapshot.number, part: number)
         .id(random: UInt32(truncatingIfNeeded: random.next()))
