@@ -235,7 +235,7 @@ public final class MetadataRecovery: Sendable {
     state.withLock { $0.trimmedBy = kept }
   }
 
-  /// Removes what this process has begun and could not remove when it failed.
+  /// Gives up what this process has begun and could not give up when it failed.
   private func giveUpSnapshots() async throws {
     // What is begun from here on is not among them.
     let begun = try await metadata.unfinishedSnapshots()

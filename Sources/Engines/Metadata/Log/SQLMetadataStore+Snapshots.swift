@@ -6,6 +6,8 @@ public struct StoredSnapshot: Hashable, Sendable {
   public var number: UInt32
   /// Whether all of it is there.
   public var isComplete: Bool
+  /// Whether it was given up in the middle; its row keeps its number from being used again.
+  public var isGivenUp = false
   /// The epoch of the writer that makes it; nil once it is complete, and where that is not known.
   public var maker: UInt64?
   /// The change log that goes on from it; empty for none.
@@ -54,6 +56,8 @@ extension SQLMetadataStore {
         finished_ms = excluded.finished_ms, bytes = excluded.bytes, extents = excluded.extents
       """)
     static let delete = SQLStatement("DELETE FROM metadata_snapshots WHERE number = $1")
+    static let forget = SQLStatement(
+      "DELETE FROM metadata_snapshots WHERE state = 2 AND number < $1")
     static let hasExtent = SQLStatement("SELECT 1 FROM extents WHERE id = $1")
     static let state = SQLStatement("SELECT state FROM metadata_snapshots WHERE number = $1")
     static let writer = SQLStatement("SELECT state FROM writers WHERE epoch = $1")
@@ -66,16 +70,19 @@ extension SQLMetadataStore {
       throw SQLRow.corrupt(0)
     }
     let state = try row.int(1)
-    return StoredSnapshot(
+    var result = StoredSnapshot(
       number: number, isComplete: state == 1, maker: maker(state), log: try row.bytes(2),
       floor: try row.int(3), started: try row.time(4), finished: try row.time(5),
       bytes: try row.int(6),
       extents: stride(from: 0, to: bytes.count, by: 16).map { ID128(bigEndian: bytes, at: $0) })
+    result.isGivenUp = state == 2
+    return result
   }
 
-  /// A row's state: 1 when complete, else the negative epoch of its maker, or 0.
+  /// A row's state: 1 when complete, 2 when given up, else the negative epoch of its maker, or 0.
   private static func state(_ snapshot: StoredSnapshot) -> Int64 {
-    snapshot.isComplete ? 1 : -(Int64(exactly: snapshot.maker ?? 0) ?? 0)
+    if snapshot.isComplete { return 1 }
+    return snapshot.isGivenUp ? 2 : -(Int64(exactly: snapshot.maker ?? 0) ?? 0)
   }
 
   private static func maker(_ state: Int64) -> UInt64? { state < 0 ? state.magnitude : nil }
@@ -84,7 +91,7 @@ extension SQLMetadataStore {
   /// fenced.
   static func isBeingMade(_ number: UInt32, _ session: any SQLSession) async throws -> Bool {
     let row = try await session.query(SQL.state, [.int(Int64(number))]).first
-    guard let state = try row?.int(0), state != 1 else { return false }
+    guard let state = try row?.int(0), state <= 0 else { return false }
     guard let maker = maker(state), let epoch = Int64(exactly: maker),
       let writer = try await session.query(SQL.writer, [.int(epoch)]).first
     else { return true }
@@ -142,7 +149,9 @@ extension SQLMetadataStore {
       }
       var snapshot = try Self.snapshot(row)
       // Once its maker is fenced, what nothing names yet is taken for given up.
-      guard !snapshot.isComplete, snapshot.maker == nil || snapshot.maker == epoch else {
+      guard !snapshot.isComplete, !snapshot.isGivenUp,
+        snapshot.maker == nil || snapshot.maker == epoch
+      else {
         throw MetadataError.notFound("snapshot")
       }
       let now = try await session.now()
@@ -183,6 +192,27 @@ extension SQLMetadataStore {
   public func unfinishedSnapshots() async throws -> [UInt32] {
     guard let epoch else { return [] }
     return try await snapshots().filter { $0.maker == epoch }.map(\.number)
+  }
+
+  /// Gives up a snapshot that is not complete: its parts become tombstones and it gets no more. Its
+  /// number stays used, in its row, until a later one is complete: of what lies in the stores
+  /// under one number, only one is ever whole.
+  public func giveUpSnapshot(_ number: UInt32) async throws {
+    try await mutate(cost: 1024) { session in
+      let key: [SQLValue] = [.int(Int64(number))]
+      guard let row = try await session.query(SQL.find, key).first else { return }
+      var snapshot = try Self.snapshot(row)
+      guard !snapshot.isComplete else { return }
+      let now = try await session.now().milliseconds
+      for extent in snapshot.extents {
+        try await ObsoleteVersion.entomb(extent.bytes, now: now, session)
+      }
+      (snapshot.isGivenUp, snapshot.maker) = (true, nil)
+      (snapshot.extents, snapshot.bytes) = ([], 0)
+      try await Self.write(snapshot, session)
+      // Those before it keep no number that this one does not.
+      try await session.run(SQL.forget, key)
+    }
   }
 
   /// Forgets a snapshot; its parts become tombstones.

@@ -97,7 +97,7 @@ extension SQLMetadataStore {
   ///
   /// Whether a writer is fenced is read first: what is not named after that stays so.
   public func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding] {
-    let ids = Array(Set(extents))
+    let ids = Set(extents).sorted()
     let lists = Self.lists(ids)
     let fenced = try await fencedEpochs(among: Set(ids.map(\.epoch)))
     return try await driver.read { session in

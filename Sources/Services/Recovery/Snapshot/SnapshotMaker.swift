@@ -33,9 +33,8 @@ struct SnapshotMaker: Sendable {
         try await group.waitForAll()
       }
     } catch {
-      // Its parts become tombstones; what a process that ends here leaves the next one removes. Who
-      // does the work by now makes no difference: nobody else adds to it.
-      await WorkLease.$current.withValue(nil) { try? await metadata.removeSnapshot(begun.number) }
+      // What a process that ends here leaves, the next snapshot removes.
+      try? await giveUp([begun.number])
       throw error
     }
     guard let made = try await metadata.snapshots().first(where: { $0.number == begun.number })
@@ -106,11 +105,12 @@ struct SnapshotMaker: Sendable {
     return result
   }
 
-  /// Removes the snapshots of `numbers`, which this process has begun and gives up.
+  /// Gives up the snapshots of `numbers`, which this process has begun: whoever does the work by now,
+  /// nobody else adds to them.
   func giveUp(_ numbers: [UInt32]) async throws {
     try await WorkLease.$current.withValue(nil) {
       for number in numbers {
-        try await metadata.removeSnapshot(number)
+        try await metadata.giveUpSnapshot(number)
         log.warning("a snapshot that was begun is given up", [("number", "\(number)")])
       }
     }
