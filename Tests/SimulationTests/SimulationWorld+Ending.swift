@@ -48,6 +48,7 @@ extension SimulationWorld {
     if loss != nil {
       await sleep(.seconds(120))
       await reconcile()
+      await drainQuarantine()
     }
     // Drains end whatever is in quarantine, or left of a snapshot that was given up.
     await settleOnce()

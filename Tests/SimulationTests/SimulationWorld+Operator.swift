@@ -31,6 +31,40 @@ extension SimulationWorld {
     }
   }
 
+  /// Drains a server that holds something in quarantine; in half of the runs the gateway that leads
+  /// dies between the first copy and its record.
+  func drainQuarantine() async {
+    guard let loss, let gateway = gateways.compactMap({ $0 }).first,
+      let members = try? await observer.members()
+    else { return }
+    let active = Set(members.servers.filter { $0.state == .active }.map(\.id))
+    let staying = servers.filter { active.contains($0.serverID) && $0.life != nil }
+    let holders = staying.filter { server in loss.survivors.contains { $0.server === server } }
+    guard staying.count > Self.scheme.total, !holders.isEmpty else { return }
+    let server = holders[pick(holders.count)]
+    note("server \(server.id.low), which has something in quarantine, is drained")
+    if pick(2) == 0 { onQuarantineCopy = { [self] in killLeader() } }
+    do {
+      try await gateway.administration.drain(server.serverID)
+    } catch {
+      violation("no drain of \(server.id.low): \(error)")
+    }
+  }
+
+  private func killLeader() {
+    let slot = gateways.indices.first {
+      gateways[$0]?.work.cluster?.leadership.lease != nil
+    }
+    guard let slot, let gateway = gateways[slot] else { return }
+    note("gateway \(slot) dies, which moves what is in quarantine")
+    gateways[slot] = nil
+    gateway.crash()
+    later { [self] in
+      await gateway.end()
+      await startGateway(slot)
+    }
+  }
+
   /// What is in quarantine is still there, where the record says. Then it becomes an object of
   /// another bucket, or is given up.
   func handleQuarantine(_ contents: SimulationContents) async {
