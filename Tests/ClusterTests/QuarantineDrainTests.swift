@@ -67,6 +67,38 @@ struct QuarantineDrainTests {
     return count
   }
 
+  /// Has a chunk hold other data than those of its digest.
+  private func spoil(_ chunk: ChunkID, at inner: LocalChunkStore) async throws {
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      var status = try await inner.stat(chunk)
+      let length = status.trailer.dataLength
+      let buffer = AlignedBuffer(count: 64 << 10)
+      let digester = ChunkDigester(id: chunk)
+      buffer.copy([UInt8](repeating: 1, count: length))
+      unsafe buffer.withBytes(0..<length) { unsafe digester.append($0) }
+      let sha256 = status.trailer.sha256
+      status.trailer = digester.finish(
+        extentLength: status.trailer.extentLength, storedLength: status.trailer.storedLength,
+        wrappedKey: status.trailer.wrappedKey, descriptor: status.trailer.descriptor)
+      status.trailer.sha256 = sha256
+      try await inner.putSmall(
+        status.header, data: buffer, range: 0..<length, trailer: status.trailer)
+    }
+  }
+
+  /// A part that is durable, of a snapshot that was begun, and that has no row yet.
+  private func part(_ gateway: TestGateway) async throws -> (number: UInt32, extent: Extent) {
+    let number = try await gateway.store.beginSnapshot(minimum: 0, log: [], floor: 0).number
+    let id = SystemExtentID.snapshot(number: number, part: 0).id(random: 5)
+    let content = SeededRandom(seed: UInt64(number)).bytes(5000)
+    let extent = try await gateway.engine.writeExtent(id, from: ArraySource(content)) { length in
+      ExtentDescriptor(
+        kind: .snapshot, bucketID: 0, bucketName: "", key: [], tenantID: 0, ownerID: 0,
+        sequence: Int(number), lastModified: gateway.cluster.time.wall.now, byteCount: Int(length))
+    }
+    return (number, extent)
+  }
+
   @Test("a drain moves what is in quarantine, and ends", arguments: [5000, 3_000_000])
   func moves(size: Int) async throws {
     let cluster = try await TestCluster(seed: 41, servers: 7)
@@ -137,27 +169,9 @@ struct QuarantineDrainTests {
     let (poor, _) = try await quarantine(gateway, size: 5000, seed: 4)
     let server = try #require(cluster.server(of: extent.stores[0]))
     let inner = server.stores[0].inner
-    // The data are others than those of the digest.
-    func spoil(_ chunk: ChunkID) async throws {
-      try await withTaskExecutorPreference(TestCluster.pool) {
-        var status = try await inner.stat(chunk)
-        let length = status.trailer.dataLength
-        let buffer = AlignedBuffer(count: 64 << 10)
-        let digester = ChunkDigester(id: chunk)
-        buffer.copy([UInt8](repeating: 1, count: length))
-        unsafe buffer.withBytes(0..<length) { unsafe digester.append($0) }
-        let sha256 = status.trailer.sha256
-        status.trailer = digester.finish(
-          extentLength: status.trailer.extentLength, storedLength: status.trailer.storedLength,
-          wrappedKey: status.trailer.wrappedKey, descriptor: status.trailer.descriptor)
-        status.trailer.sha256 = sha256
-        try await inner.putSmall(
-          status.header, data: buffer, range: 0..<length, trailer: status.trailer)
-      }
-    }
-    try await spoil(ChunkID(extent: extent.id, index: 0))
+    try await spoil(ChunkID(extent: extent.id, index: 0), at: inner)
     let held = try #require(poor.stores.firstIndex(of: inner.id))
-    try await spoil(ChunkID(extent: poor.id, index: UInt8(held)))
+    try await spoil(ChunkID(extent: poor.id, index: UInt8(held)), at: inner)
     let others = poor.stores.enumerated().filter { $0.offset != held }.prefix(3)
     try await withTaskExecutorPreference(TestCluster.pool) {
       for (index, id) in others {
@@ -253,17 +267,6 @@ struct QuarantineDrainTests {
     let maker = try await cluster.gateway()
     try await gateway.live(5)
     try await maker.beat()
-    func part(_ gateway: TestGateway) async throws -> (number: UInt32, extent: Extent) {
-      let number = try await gateway.store.beginSnapshot(minimum: 0, log: [], floor: 0).number
-      let id = SystemExtentID.snapshot(number: number, part: 0).id(random: 5)
-      let content = SeededRandom(seed: UInt64(number)).bytes(5000)
-      let extent = try await gateway.engine.writeExtent(id, from: ArraySource(content)) { length in
-        ExtentDescriptor(
-          kind: .snapshot, bucketID: 0, bucketName: "", key: [], tenantID: 0, ownerID: 0,
-          sequence: Int(number), lastModified: cluster.time.wall.now, byteCount: Int(length))
-      }
-      return (number, extent)
-    }
     let lost = try await part(maker)
     // As the maker of a snapshot does.
     let token = gateway.engine.writes.begin(at: cluster.time.wall.now)
@@ -295,6 +298,21 @@ struct QuarantineDrainTests {
     await #expect(throws: MetadataError.fenced) {
       try await maker.store.addSnapshotPart(lost.extent, to: lost.number, isLast: true)
     }
+    await cluster.close()
+  }
+
+  @Test("a bad part of a snapshot that was given up holds no drain")
+  func badPart() async throws {
+    let cluster = try await TestCluster(seed: 47, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    let (number, extent) = try await part(gateway)
+    try await gateway.store.giveUpSnapshot(number)
+    let server = try #require(cluster.server(of: extent.stores[1]))
+    try await spoil(ChunkID(extent: extent.id, index: 1), at: server.stores[0].inner)
+    try await gateway.administration.drain(server.id)
+    try await gateway.live { try await isDrained(server, gateway) }
+    #expect(try await copies(of: extent.id, cluster) == 5)
     await cluster.close()
   }
 }

@@ -9,7 +9,7 @@ extension StoreComparison {
   /// Sees to a chunk that is not to stay: one in quarantine lies in another store, or moves to one;
   /// one of a snapshot that was given up moves, for whoever reads it looks in all stores.
   ///
-  /// No copy is deleted unless another one is durable and good.
+  /// No good copy is deleted unless another one is durable and good.
   func settle(_ chunk: ChunkID, at store: any ChunkStore) async throws -> Outcome {
     let isLeaving = engine.stores.ring.node(store.id)?.state == .draining
     var outcome = Outcome()
@@ -22,7 +22,7 @@ extension StoreComparison {
         outcome.kept = 1
       }
     case .abandoned:
-      if isLeaving, try await copies.repairer.copyAway(chunk, from: store) {
+      if isLeaving, try await isSpare(chunk, at: store) {
         try await store.deleteLed([chunk])
         outcome.moved = 1
       } else {
@@ -32,5 +32,18 @@ extension StoreComparison {
     case .owned, .dead, .garbage, .unknown: outcome.kept = 1
     }
     return outcome
+  }
+
+  /// Whether another store has a part of a snapshot that was given up by now, or the part is bad and
+  /// of no use to anybody.
+  private func isSpare(_ chunk: ChunkID, at store: any ChunkStore) async throws -> Bool {
+    if try await copies.repairer.copyAway(chunk, from: store) { return true }
+    do throws(ChunkStoreError) {
+      try await store.verify(chunk)
+      return false
+    } catch {
+      guard case .corrupt = error else { return false }
+      return true
+    }
   }
 }
