@@ -199,7 +199,7 @@ extension ExtentRepairer {
       guard places.indices.contains(index), try await isKept(copy, at: places[index]) else {
         return
       }
-    case .abandoned, .garbage, .unknown: break
+    case .abandoned, .garbage, .orphaned, .unknown: break
     }
     await delete(chunk, at: target)
   }

@@ -119,7 +119,7 @@ extension ExtentRepairer {
       case .owned(let places), .dead(let places): stores = places
       case .quarantined(let places):
         return try await isKept(former, at: places.indices.contains(index) ? places[index] : nil)
-      case .abandoned, .garbage, .unknown: return true
+      case .abandoned, .garbage, .orphaned, .unknown: return true
       }
     } else {
       guard let extent = try await engine.metadata.extent(id) else { return true }

@@ -123,6 +123,9 @@ public enum ExtentStanding: Hashable, Sendable {
   case abandoned
   /// Nothing names it, and its writer can commit no more.
   case garbage
-  /// Nothing names it yet, or its writer is not known.
+  /// Nothing names it, and the database does not know its writer, which so can commit nothing: it is
+  /// of before a rebuild.
+  case orphaned
+  /// Nothing names it yet.
   case unknown
 }

@@ -73,8 +73,9 @@ struct StoreComparison: Sendable {
         } else {
           outcome.kept += 1
         }
-      case .abandoned where isLeaving: outcome.unsettled.append(chunk)
-      case .abandoned: outcome.kept += 1
+      case .abandoned where isLeaving, .orphaned where isLeaving:
+        outcome.unsettled.append(chunk)
+      case .abandoned, .orphaned: outcome.kept += 1
       case .unknown:
         if isLeaving, try await relocate(chunk, from: store) {
           outcome.moved += 1
