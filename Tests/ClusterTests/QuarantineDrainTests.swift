@@ -315,4 +315,25 @@ struct QuarantineDrainTests {
     #expect(try await copies(of: extent.id, cluster) == 5)
     await cluster.close()
   }
+
+  @Test("what nothing names, of a writer that the database does not know, goes to quarantine")
+  func orphan() async throws {
+    let cluster = try await TestCluster(seed: 48, servers: 7)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(5)
+    let (extent, _) = try await quarantine(gateway, size: 5000, seed: 8)
+    try await gateway.store.releaseFromQuarantine(extent.id, dropping: false)
+    let server = try #require(cluster.server(of: extent.stores[2]))
+    try await gateway.live(120)
+    #expect(try await gateway.store.quarantineCount() == 0)
+    try await gateway.administration.drain(server.id)
+    try await gateway.live { try await isDrained(server, gateway) }
+    let item = try #require(try await gateway.store.quarantined(extent.id))
+    #expect(item.bucket == "bucket" && item.size == 5000)
+    let place = try #require(item.stores[2].flatMap { cluster.server(of: $0) })
+    #expect(try await place.chunks().contains(ChunkID(extent: extent.id, index: 2)))
+    #expect(item.stores.count { $0 != nil } == 1)
+    #expect(try await copies(of: extent.id, cluster) == 6)
+    await cluster.close()
+  }
 }
