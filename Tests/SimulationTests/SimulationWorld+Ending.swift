@@ -45,15 +45,18 @@ extension SimulationWorld {
 
   /// Lets the background workers do their work until there is no more, for a day and beyond.
   func settle(_ contents: SimulationContents) async {
-    // No server is empty that has chunks in quarantine: the operator comes first, but not at once.
     if loss != nil {
       await sleep(.seconds(120))
-      await handleQuarantine(contents)
+      await reconcile()
+      await drainQuarantine()
     }
-    // Parts of a snapshot that was given up stay, on servers that are drained as well, until two
-    // later ones are complete.
-    for _ in 0..<2 { await requireSnapshot() }
+    // Drains end whatever is in quarantine, or left of a snapshot that was given up.
     await settleOnce()
+    if loss != nil {
+      await handleQuarantine(contents)
+      await settleOnce()
+    }
+    for _ in 0..<2 { await requireSnapshot() }
     guard let gateway = gateways[0], let other = gateways[1] else { return violation("no gateway") }
     let leader = gateway.work.cluster?.leadership.lease == nil ? other : gateway
     let scrub = leader.work.scrub

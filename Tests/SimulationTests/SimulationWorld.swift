@@ -46,6 +46,8 @@ final class SimulationWorld: @unchecked Sendable {
   var witnesses: [Int: WriterWitness] = [:]
   /// The loss of the database, once there was one.
   var loss: Loss?
+  /// Called once, when a chunk in quarantine has got another copy.
+  var onQuarantineCopy: (() -> Void)?
   /// No harm is done any more.
   var isHealed = false
   /// What must not be.
@@ -114,6 +116,11 @@ final class SimulationWorld: @unchecked Sendable {
     rotten[id]?.remove(store)
     scheduler.note(id.extent.low ^ UInt64(id.index) << 8 ^ store.low)
     trace("chunk \(id) is stored at \(store.low)")
+    if let body = onQuarantineCopy, loss?.survivors.contains(where: { $0.chunk == id }) == true {
+      onQuarantineCopy = nil
+      // What comes of it is no work of the lease under which the chunk was stored.
+      WorkLease.$current.withValue(nil) { body() }
+    }
   }
 
   /// What happens to a chunk, for a look at one seed.
@@ -136,6 +143,12 @@ final class SimulationWorld: @unchecked Sendable {
       guard let extent = try? await extent(id.extent) else { continue }
       if extent.stores.indices.contains(Int(id.index)), extent.stores[Int(id.index)] == server.id {
         violation("chunk \(id) is deleted, and metadata names it")
+      }
+    }
+    for id in ids {
+      guard let places = try? await observer.quarantined(id.extent)?.stores else { continue }
+      if places.indices.contains(Int(id.index)), places[Int(id.index)] == server.id {
+        violation("chunk \(id) is deleted, and the quarantine names it")
       }
     }
   }

@@ -305,6 +305,50 @@ def test_what_is_newer_than_a_restored_backup_goes_to_quarantine(short_lived, tm
         assert answer.status == 200 and answer.body == body
 
 
+def test_a_drain_takes_along_what_is_in_quarantine(short_lived, tmp_path):
+    cluster = short_lived
+    first, second = cluster.gateways
+    library = Library(cluster.gateways, "bucket", "kept").store()
+    backup = Backup(cluster, tmp_path / "dump.sql")
+    newer = Library(
+        cluster.gateways, "bucket", "after", count=4, prefix="newer",
+        sizes=[40_000, 3_000_000]).store()
+    stop_gateways(cluster)
+    backup.restore()
+    cluster.until(lambda: restored(cluster).returncode == 0, 60)
+    for gateway in cluster.gateways:
+        gateway.start()
+    cluster.await_spread(6)
+    first.admin("reconcile")
+    items = first.admin("quarantine", "list", "--json")["extents"]
+    extents = {item["key"]: item["extent"] for item in items}
+    assert set(newer.bodies) <= set(extents), items
+    cluster.add_server().start()
+    cluster.await_active(7)
+    leaving = cluster.servers[0]
+
+    def entry():
+        servers = first.admin("servers", "list", "--json")["servers"]
+        return next(s for s in servers if s["address"].endswith(f":{leaving.port}"))
+
+    assert leaving.chunk_count()
+    first.admin("servers", "drain", entry()["id"])
+    # Whoever leads dies in the middle, at whatever step.
+    second.kill()
+    second.start()
+    cluster.until(
+        lambda: entry()["state"] == "drained", 300,
+        lambda: f"{leaving.chunk_count()} are left: {entry()}")
+    assert leaving.chunk_count() == 0
+    first.admin("servers", "remove", entry()["id"])
+    leaving.kill()
+    for key, body in newer.bodies.items():
+        first.admin("quarantine", "adopt", extents[key])
+        answer = send(second, "GET", f"/bucket/{key}")
+        assert answer.status == 200 and answer.body == body
+    library.read_all()
+
+
 def test_a_rebuild_after_a_restore_brings_back_the_restored_timeline(short_lived, tmp_path):
     cluster = short_lived
     first = cluster.gateways[0]

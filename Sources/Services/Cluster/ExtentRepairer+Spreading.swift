@@ -100,27 +100,31 @@ extension ExtentRepairer {
     defer { running.withLock { _ = $0.remove(id) } }
     // It may have been moved back while the others were looked at.
     guard formerCopies.contains(former) else { return true }
-    let index = Int(former.chunk.index)
-    if let stores = try await places(id, metadata) {
-      guard stores.indices.contains(index), stores[index] != former.formerStore else {
-        formerCopies.remove([former])
-        return true
-      }
+    if try await isElsewhere(former, metadata) {
+      await delete(former.chunk, at: former.formerStore)
     }
-    await delete(former.chunk, at: former.formerStore)
     formerCopies.remove([former])
     return true
   }
 
-  /// Where the chunks of an extent belong; nil where nothing says so any more. The stores of one
-  /// that was deleted keep its chunks for the reads that run, and for a while.
-  private func places(
-    _ id: ExtentID, _ metadata: (any MembershipStore)?
-  ) async throws -> [StoreID]? {
-    guard let metadata else { return try await engine.metadata.extent(id)?.stores }
-    switch try await metadata.standings(of: [id])[id] ?? .unknown {
-    case .owned(let stores), .dead(let stores): return stores
-    case .garbage, .unknown: return nil
+  /// Whether a chunk belongs elsewhere than where its former copy lies, or nowhere any more. The
+  /// stores of an extent that was deleted keep its chunks for the reads that run, and for a while.
+  private func isElsewhere(
+    _ former: MovedChunk, _ metadata: (any MembershipStore)?
+  ) async throws -> Bool {
+    let (id, index) = (former.chunk.extent, Int(former.chunk.index))
+    let stores: [StoreID]
+    if let metadata {
+      switch try await metadata.standings(of: [id])[id] ?? .unknown {
+      case .owned(let places), .dead(let places): stores = places
+      case .quarantined(let places):
+        return try await isKept(former, at: places.indices.contains(index) ? places[index] : nil)
+      case .abandoned, .garbage, .orphaned, .unknown: return true
+      }
+    } else {
+      guard let extent = try await engine.metadata.extent(id) else { return true }
+      stores = extent.stores
     }
+    return stores.indices.contains(index) && stores[index] != former.formerStore
   }
 }

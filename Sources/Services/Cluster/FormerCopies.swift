@@ -11,7 +11,7 @@ final class FormerCopies: Sendable {
   /// Copies that wait at most; beyond it no more chunks are moved.
   static let limit = 16_384
 
-  private let repairer: ExtentRepairer
+  let repairer: ExtentRepairer
   private let horizon: ReadHorizon
   private let metadata: (any MembershipStore)?
 

@@ -126,6 +126,7 @@ public final class MetadataRecovery: Sendable {
     let now = engine.clock.now
     if state.withLock({ $0.nextKeyLook }) <= now {
       try await publishKeys()
+      try await giveUpSnapshots()
       state.withLock { $0.nextKeyLook = now.advanced(byMilliseconds: 60_000) }
     }
     guard let journal else {
@@ -234,6 +235,19 @@ public final class MetadataRecovery: Sendable {
     state.withLock { $0.trimmedBy = kept }
   }
 
+  /// Gives up what this process has begun and could not give up when it failed.
+  private func giveUpSnapshots() async throws {
+    // What is begun from here on is not among them.
+    let begun = try await metadata.unfinishedSnapshots()
+    guard !begun.isEmpty, !state.withLock({ $0.isSnapshotting }) else { return }
+    try await maker.giveUp(begun)
+  }
+
+  private var maker: SnapshotMaker {
+    SnapshotMaker(
+      engine: engine, metadata: metadata, configuration: configuration, random: random, log: log)
+  }
+
   private func isDue() async throws -> Bool {
     let (journal, isRequested, pieces, bytes) = state.withLock { state in
       (state.journal, state.isRequested, state.piecesBefore, state.bytesBefore)
@@ -273,8 +287,7 @@ public final class MetadataRecovery: Sendable {
         state.highestNumber = inventory.snapshots.keys.max() ?? 0
       }
     }
-    let maker = SnapshotMaker(
-      engine: engine, metadata: metadata, configuration: configuration, random: random, log: log)
+    let maker = maker
     let (status, minimum) = state.withLock { state in
       state.isRequested = false
       return (state.journal?.status, state.highestNumber)

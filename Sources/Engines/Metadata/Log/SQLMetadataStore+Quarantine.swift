@@ -74,6 +74,8 @@ extension SQLMetadataStore {
       VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
       ON CONFLICT(extent) DO UPDATE SET stores = excluded.stores
       """)
+    static let places = SQLStatement("SELECT stores FROM quarantine WHERE extent = $1")
+    static let move = SQLStatement("UPDATE quarantine SET stores = $1 WHERE extent = $2")
     static let delete = SQLStatement("DELETE FROM quarantine WHERE extent = $1")
     static let count = SQLStatement("SELECT count(*) FROM quarantine")
     static let isNamed = SQLStatement(
@@ -96,12 +98,26 @@ extension SQLMetadataStore {
       id: try row.id(0), kind: try row.small(1), bucket: try row.text(2), key: try row.bytes(3),
       version: try row.text(4), partNumber: try row.small(5), size: try row.int(6),
       modified: try row.time(7), dataCount: try row.small(8), parityCount: try row.small(9),
-      stores: try PlacementCodec.decode(try row.bytes(10)).map { $0 == nowhere ? nil : $0 },
-      found: try row.time(11))
+      stores: try places(try row.bytes(10)), found: try row.time(11))
+  }
+
+  private static func places(_ bytes: [UInt8]) throws -> [StoreID?] {
+    try PlacementCodec.decode(bytes).map { $0 == nowhere ? nil : $0 }
+  }
+
+  /// Where the chunks of an extent in quarantine were found; nil when it is not there.
+  static func quarantinePlaces(
+    _ id: ExtentID, _ session: any SQLSession
+  ) async throws -> [StoreID?]? {
+    guard let row = try await session.query(SQL.places, [.bytes(id.bytes)]).first else {
+      return nil
+    }
+    return try places(try row.bytes(0))
   }
 
   /// Keeps an extent that nothing names, or adds what was found of it; its `found` is set by the
-  /// database. Returns false, and keeps nothing, when something names it.
+  /// database. A chunk that is known to lie elsewhere stays there (`moveQuarantined`). Returns false,
+  /// and keeps nothing, when something names it.
   public func quarantine(_ item: QuarantinedExtent) async throws -> Bool {
     try await mutate(cost: 512 + item.key.count) { session in
       let id = SQLValue.bytes(item.id.bytes)
@@ -109,8 +125,8 @@ extension SQLMetadataStore {
       var stores = item.stores
       if let row = try await session.query(SQL.lock, [id]).first {
         let known = try Self.item(row).stores
-        for index in stores.indices where stores[index] == nil && index < known.count {
-          stores[index] = known[index]
+        for index in stores.indices where index < known.count {
+          stores[index] = known[index] ?? stores[index]
         }
       }
       try await session.run(
@@ -123,6 +139,23 @@ extension SQLMetadataStore {
           .int(try await session.now().milliseconds),
         ])
       return true
+    }
+  }
+
+  /// Has the record of an extent in quarantine say that a chunk lies in `store`, provided that it
+  /// says `former` so far, nil for nowhere; false, and nothing is changed, when it does not.
+  public func moveQuarantined(
+    _ id: ExtentID, chunk: UInt8, from former: StoreID?, to store: StoreID
+  ) async throws -> Bool {
+    try await mutate { session in
+      let key = SQLValue.bytes(id.bytes)
+      guard let row = try await session.query(SQL.lock, [key]).first else { return false }
+      var stores = try Self.item(row).stores
+      let index = Int(chunk)
+      guard stores.indices.contains(index), stores[index] == former else { return false }
+      stores[index] = store
+      let bytes = PlacementCodec.encode(stores.map { $0 ?? Self.nowhere })
+      return try await session.run(SQL.move, [.bytes(bytes), key]) > 0
     }
   }
 

@@ -10,7 +10,7 @@ enum Migration0002 {
     CREATE TABLE change_marks(
       id @id, epoch @int NOT NULL, created_ms @int NOT NULL, touched @blob NOT NULL)
     """,
-    // state: 0 being written, 1 complete.
+    // state: 1 complete, 2 given up; being written: the negative epoch of its writer, or 0.
     """
     CREATE TABLE metadata_snapshots(
       number @int PRIMARY KEY, state @int NOT NULL, log_id @blob NOT NULL,

@@ -117,8 +117,15 @@ public enum ExtentStanding: Hashable, Sendable {
   case owned(stores: [StoreID])
   /// It was deleted, and a tombstone waits; which store held which chunk.
   case dead(stores: [StoreID])
+  /// It is in quarantine; where each chunk was found, by index, nil where none was.
+  case quarantined(stores: [StoreID?])
+  /// It is a part of a snapshot of the metadata that no snapshot names, nor will.
+  case abandoned
   /// Nothing names it, and its writer can commit no more.
   case garbage
-  /// Nothing names it yet, or its writer is not known.
+  /// Nothing names it, and the database does not know its writer, which so can commit nothing: it is
+  /// of before a rebuild.
+  case orphaned
+  /// Nothing names it yet.
   case unknown
 }

@@ -5,7 +5,6 @@ extension SQLMetadataStore {
   private static let listLength = 32
 
   private enum SQL {
-    static let quarantined = SQLStatement("SELECT 1 FROM quarantine WHERE extent = $1")
     private static func list(from first: Int) -> String {
       (first..<first + SQLMetadataStore.listLength).map { "$\($0)" }.joined(separator: ", ")
     }
@@ -98,9 +97,9 @@ extension SQLMetadataStore {
   ///
   /// Whether a writer is fenced is read first: what is not named after that stays so.
   public func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding] {
-    let ids = Array(Set(extents))
+    let ids = Set(extents).sorted()
     let lists = Self.lists(ids)
-    let fenced = try await fencedEpochs(among: Set(ids.map(\.epoch)))
+    let states = try await writerStates(of: Set(ids.map(\.epoch)))
     return try await driver.read { session in
       try await session.snapshot()
       var result: [ExtentID: ExtentStanding] = [:]
@@ -114,26 +113,36 @@ extension SQLMetadataStore {
         }
       }
       for id in ids where result[id] == nil {
-        // What is quarantined waits for an operator, whoever wrote it.
-        let isGarbage =
-          fenced.contains(id.epoch)
-          ? try await session.query(SQL.quarantined, [.bytes(id.bytes)]).count == 0 : false
-        result[id] = isGarbage ? .garbage : .unknown
+        result[id] = try await Self.standing(
+          ofUnnamed: id, writer: states[id.epoch], session)
       }
       return result
     }
   }
 
-  /// Those of the epochs that are known and can commit no more.
-  private func fencedEpochs(among epochs: Set<UInt64>) async throws -> Set<UInt64> {
+  /// What is said of an extent that no row and no tombstone names.
+  private static func standing(
+    ofUnnamed id: ExtentID, writer state: Int64?, _ session: any SQLSession
+  ) async throws -> ExtentStanding {
+    if case .snapshot(let number, _)? = SystemExtentID(id) {
+      return try await isBeingMade(number, session) ? .unknown : .abandoned
+    }
+    guard !SystemExtentID.isReserved(id) else { return .unknown }
+    // What is quarantined waits for an operator, whoever wrote it.
+    if let stores = try await quarantinePlaces(id, session) { return .quarantined(stores: stores) }
+    guard let state else { return .orphaned }
+    return state == 0 ? .unknown : .garbage
+  }
+
+  /// The states of the writers of these epochs, those that are known.
+  private func writerStates(of epochs: Set<UInt64>) async throws -> [UInt64: Int64] {
     try await driver.read { session in
-      var result: Set<UInt64> = []
+      var result: [UInt64: Int64] = [:]
       for epoch in epochs {
         guard let number = Int64(exactly: epoch),
-          let row = try await session.query(SQL.writer, [.int(number)]).first,
-          try row.int(0) != 0
+          let row = try await session.query(SQL.writer, [.int(number)]).first
         else { continue }
-        result.insert(epoch)
+        result[epoch] = try row.int(0)
       }
       return result
     }

@@ -48,6 +48,16 @@ public protocol MembershipStore: Sendable {
   /// end.
   func hastenRepairs(after: ExtentID?, limit: Int) async throws -> ExtentID?
 
+  /// Keeps an extent that nothing names in quarantine, or adds what was found of it; false, and
+  /// nothing is kept, when something names it.
+  func quarantine(_ item: QuarantinedExtent) async throws -> Bool
+
+  /// Has the record of an extent in quarantine say that a chunk lies in `store`, provided that it
+  /// says `former` so far, nil for nowhere; false, and nothing is changed, when it does not.
+  func moveQuarantined(
+    _ id: ExtentID, chunk: UInt8, from former: StoreID?, to store: StoreID
+  ) async throws -> Bool
+
   /// What the metadata says of each of the extents.
   func standings(of extents: [ExtentID]) async throws -> [ExtentID: ExtentStanding]
 }

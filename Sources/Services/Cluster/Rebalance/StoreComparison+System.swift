@@ -14,7 +14,8 @@ extension StoreComparison {
   ///
   /// As many stores have it as before, as far as there are enough: the first in its order that has
   /// not got it gets it. Every copy is the same, and whoever reads them looks in all stores. Parts
-  /// of snapshots have rows once they are complete; others may be on their way and stay.
+  /// of snapshots have rows once they are whole; others may be on their way and stay (`settle` sees
+  /// to those that were given up).
   func relocate(_ chunk: ChunkID, from store: any ChunkStore) async throws -> Bool {
     switch SystemExtentID(chunk.extent) {
     case .changeLog, .keys: break

@@ -30,6 +30,8 @@ struct StoreComparison: Sendable {
     var strays = 0
     /// Chunks that hold what the system keeps about itself and lie elsewhere by now.
     var moved = 0
+    /// Chunks that are not to stay and that `settle` sees to, one by one.
+    var unsettled: [ChunkID] = []
     /// Chunks that stay.
     var kept = 0
   }
@@ -62,6 +64,18 @@ struct StoreComparison: Sendable {
         }
         strays.append(MovedChunk(chunk: chunk, formerStore: store.id))
       case .garbage: garbage.append(chunk)
+      case .quarantined(let places):
+        let index = Int(chunk.index)
+        // One that was not found before is left to a reconciliation, unless it has to go.
+        let named = places.indices.contains(index) ? places[index] : nil
+        if isLeaving || named != nil && named != store.id {
+          outcome.unsettled.append(chunk)
+        } else {
+          outcome.kept += 1
+        }
+      case .abandoned where isLeaving, .orphaned where isLeaving:
+        outcome.unsettled.append(chunk)
+      case .abandoned, .orphaned: outcome.kept += 1
       case .unknown:
         if isLeaving, try await relocate(chunk, from: store) {
           outcome.moved += 1

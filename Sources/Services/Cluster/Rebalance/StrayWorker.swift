@@ -15,6 +15,10 @@ public final class StrayWorker: BackgroundWorker {
     /// The store that is walked along, and where.
     var store: StoreID?
     var position: ChunkListPosition?
+    /// Chunks of the page before that are not to stay, and are seen to one by one.
+    var unsettled: [ChunkID] = []
+    /// Whether that page was the last.
+    var isListed = false
     /// Chunks seen in this walk that are to be there, or still wait to go.
     var left = 0
     /// The ring that all chunks had been moved for when the walk began.
@@ -23,6 +27,12 @@ public final class StrayWorker: BackgroundWorker {
     var walked: [StoreID: Timestamp] = [:]
     /// Stores whose walk has failed, and until when they wait, by the process's clock.
     var failed: [StoreID: (times: Int, until: Duration)] = [:]
+
+    /// No store is walked along.
+    mutating func rest() {
+      (store, position) = (nil, nil)
+      (unsettled, isListed) = ([], false)
+    }
   }
 
   /// The rest of a store whose walk fails doubles so often at most.
@@ -66,30 +76,45 @@ public final class StrayWorker: BackgroundWorker {
     var chosen = state.withLock { $0.store }
     if chosen == nil { chosen = try await choose() }
     guard let chosen, let store = stores[chosen], stores.state(of: chosen) != .offline else {
-      state.withLock { ($0.store, $0.position) = (nil, nil) }
+      state.withLock { $0.rest() }
       count.add(0, detail: "")
       return .idle(nextAfter: comparison.copies.count == 0 ? interval : .seconds(1))
     }
     if state.withLock({ $0.store }) != chosen { try await begin(chosen) }
     let outcome: StoreComparison.Outcome
     do {
-      outcome = try await comparison.examine(
-        store, from: state.withLock { $0.position })
+      outcome = try await look(store)
     } catch {
       putBack(chosen)
       throw error
     }
-    state.withLock { $0.left += outcome.kept + outcome.strays }
-    if outcome.next == nil {
+    let isDone = state.withLock { state in
+      state.left += outcome.kept + outcome.strays
+      return state.isListed && state.unsettled.isEmpty
+    }
+    if isDone {
       try await noteEmpty(chosen)
       try await noteWalked(chosen)
-    }
-    state.withLock { state in
-      state.store = outcome.next == nil ? nil : chosen
-      state.position = outcome.next
+      state.withLock { $0.rest() }
     }
     count.add(outcome.garbage + outcome.strays + outcome.moved, detail: "comparing")
     return .throttled
+  }
+
+  /// Sees to one chunk that is not to stay, or looks at the next page.
+  private func look(_ store: any ChunkStore) async throws -> StoreComparison.Outcome {
+    if let chunk = state.withLock({ $0.unsettled.last }) {
+      let outcome = try await comparison.settle(chunk, at: store)
+      state.withLock { _ = $0.unsettled.popLast() }
+      return outcome
+    }
+    let outcome = try await comparison.examine(store, from: state.withLock { $0.position })
+    state.withLock { state in
+      state.position = outcome.next
+      state.isListed = outcome.next == nil
+      state.unsettled = outcome.unsettled
+    }
+    return outcome
   }
 
   /// The setting that says for which ring a store was found empty, as a number of 8 bytes.
@@ -98,7 +123,8 @@ public final class StrayWorker: BackgroundWorker {
   private func begin(_ store: StoreID) async throws {
     let ring = try await RingWalk.finishedRing(RebalanceWorker.walkName, comparison.metadata)
     state.withLock { state in
-      (state.store, state.position) = (store, nil)
+      state.rest()
+      state.store = store
       (state.left, state.ring) = (0, ring)
     }
   }
@@ -121,7 +147,7 @@ public final class StrayWorker: BackgroundWorker {
   private func putBack(_ store: StoreID) {
     let now = clock.now
     state.withLock { state in
-      (state.store, state.position) = (nil, nil)
+      state.rest()
       let times = min((state.failed[store]?.times ?? 0) + 1, Self.longestPatience)
       state.failed[store] = (times, now + interval * (1 << times))
     }

@@ -110,9 +110,10 @@ public struct Reconciler: Sendable {
       let epoch = chunk.extent.epoch
       // What a live writer has not committed yet is not named yet.
       if epoch >= walk.own || walk.live.contains(epoch) || walk.garbage.contains(epoch) { continue }
-      if named.contains(chunk.extent), !walk.quarantined.contains(chunk.extent) {
-        // A tombstone, or in quarantine since an earlier run.
-        guard try await metadata.quarantined(chunk.extent) != nil else { continue }
+      if named.contains(chunk.extent) {
+        // A tombstone, or in quarantine already.
+        guard let item = try await metadata.quarantined(chunk.extent) else { continue }
+        if try await isPlaced(chunk, at: store, item) { continue }
       }
       if try await quarantine(chunk, at: store), walk.quarantined.insert(chunk.extent).inserted {
         walk.report.quarantined += 1
@@ -157,6 +158,31 @@ public struct Reconciler: Sendable {
     stores[index] = store.id
     return try await metadata.finishRepair(
       row.id, chunks: 1 << UInt32(index), stores: stores, generation: row.generation)
+  }
+
+  /// Whether the record of the quarantine names a place for a chunk. It comes to name `store` where
+  /// the one that it names does not have the chunk: never that of a copy which is about to go.
+  private func isPlaced(
+    _ chunk: ChunkID, at store: any ChunkStore, _ item: QuarantinedExtent
+  ) async throws -> Bool {
+    let index = Int(chunk.index)
+    guard item.stores.indices.contains(index), let named = item.stores[index] else { return false }
+    guard named != store.id else { return true }
+    if let owner = engine.stores[named] {
+      do throws(ChunkStoreError) {
+        try await owner.verify(chunk)
+        return true
+      } catch {
+        switch error {
+        case .missing, .corrupt: break
+        case .offline, .full, .fenced, .tooLarge, .io: return true
+        }
+      }
+    }
+    guard (try? await store.verify(chunk)) != nil else { return true }
+    _ = try await metadata.moveQuarantined(
+      item.id, chunk: chunk.index, from: named, to: store.id)
+    return true
   }
 
   private func quarantine(_ chunk: ChunkID, at store: any ChunkStore) async throws -> Bool {

@@ -12,36 +12,73 @@ struct SnapshotReader: Sendable {
 
   /// Puts a snapshot together of what its chunks say of themselves. Throws `noSnapshot` unless all
   /// of its parts are there.
+  ///
+  /// Where more than one was begun under its number, the one that can best be read counts, the
+  /// newest of such.
   func assemble(_ number: UInt32) async throws -> (snapshot: StoredSnapshot, parts: [Extent]) {
-    let found = inventory.snapshots[number] ?? [:]
+    let beginnings = await labels(number, part: 0)
+    guard !beginnings.isEmpty else {
+      throw RebuildError.noSnapshot("no part 0 of snapshot \(number) is there and opens")
+    }
+    var best: (lost: Int, snapshot: StoredSnapshot, parts: [Extent])?
+    var failure: (any Error)?
+    for label in Set(beginnings.map(\.label.attempt)).sorted(by: { $1.started < $0.started }) {
+      do {
+        let found = try await assemble(number, label)
+        let lost =
+          found.parts.map { max(0, $0.missing.nonzeroBitCount - $0.parityCount) }.max() ?? 0
+        if best.map({ lost < $0.lost }) ?? true { best = (lost, found.snapshot, found.parts) }
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    guard let best else { throw failure ?? RebuildError.noSnapshot("it has no parts") }
+    return (best.snapshot, best.parts)
+  }
+
+  private func assemble(
+    _ number: UInt32, _ attempt: SnapshotPartLabel.Attempt
+  ) async throws -> (snapshot: StoredSnapshot, parts: [Extent]) {
     var parts: [Extent] = []
-    var first: SnapshotPartLabel?
     while true {
       let index = parts.count
-      guard let number16 = UInt16(exactly: index), let candidates = found[number16] else {
-        throw RebuildError.noSnapshot("snapshot \(number) has no part \(index)")
+      guard let number16 = UInt16(exactly: index) else {
+        throw RebuildError.noSnapshot("snapshot \(number) has no end")
       }
-      var label: SnapshotPartLabel?
-      for (id, places) in candidates where label == nil {
-        guard let found = await self.label(id, places, number: number, part: index) else {
-          continue
-        }
-        label = found.label
-        parts.append(found.extent)
+      let candidates = await labels(number, part: number16).filter {
+        $0.label.attempt == attempt
       }
-      guard let label else {
-        throw RebuildError.noSnapshot("part \(index) of snapshot \(number) does not open")
+      guard let found = candidates.min(by: { Self.order($0.extent) < Self.order($1.extent) }) else {
+        throw RebuildError.noSnapshot("part \(index) of snapshot \(number) is not there")
       }
-      let begun = first ?? label
-      first = begun
-      guard label.isLast else { continue }
+      parts.append(found.extent)
+      guard found.label.isLast else { continue }
       return (
         StoredSnapshot(
-          number: number, isComplete: true, log: begun.log, floor: begun.floor,
-          started: begun.started, finished: begun.started,
+          number: number, isComplete: true, log: attempt.log, floor: attempt.floor,
+          started: attempt.started, finished: attempt.started,
           bytes: parts.reduce(0) { $0 + $1.plaintextLength }, extents: parts.map(\.id)), parts
       )
     }
+  }
+
+  /// Those with the fewest chunks missing first.
+  private static func order(_ extent: Extent) -> (Int, ExtentID) {
+    (extent.missing.nonzeroBitCount, extent.id)
+  }
+
+  /// What is there of a part, and what it says of itself.
+  private func labels(
+    _ number: UInt32, part: UInt16
+  ) async -> [(extent: Extent, label: SnapshotPartLabel)] {
+    var result: [(extent: Extent, label: SnapshotPartLabel)] = []
+    let candidates = inventory.snapshots[number]?[part] ?? [:]
+    for (id, places) in candidates.sorted(by: { $0.key < $1.key }) {
+      if let found = await label(id, places, number: number, part: Int(part)) {
+        result.append(found)
+      }
+    }
+    return result
   }
 
   /// Whether a snapshot was once complete: a chunk of its last part is there.

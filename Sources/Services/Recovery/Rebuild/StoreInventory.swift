@@ -72,7 +72,7 @@ struct ChunkWitness: Sendable {
     cluster: ClusterID
   ) async -> ChunkWitness? {
     var found: [Int: (store: StoreID, status: ChunkStatus)] = [:]
-    for (index, candidates) in places {
+    for (index, candidates) in places.sorted(by: { $0.key < $1.key }) {
       guard let number = UInt8(exactly: index) else { continue }
       for candidate in candidates where found[index] == nil {
         guard let store = stores[candidate] else { continue }

@@ -85,6 +85,15 @@ struct SnapshotPartLabel: Hashable, Sendable {
   var isLast: Bool
   var started: Timestamp
 
+  /// What all parts of a snapshot share, and no other has.
+  struct Attempt: Hashable, Sendable {
+    var log: [UInt8]
+    var floor: Int64
+    var started: Timestamp
+  }
+
+  var attempt: Attempt { Attempt(log: log, floor: floor, started: started) }
+
   var encoded: [UInt8] {
     var writer = ByteWriter(capacity: 48)
     writer.writeSized(log)

@@ -33,8 +33,8 @@ struct SnapshotMaker: Sendable {
         try await group.waitForAll()
       }
     } catch {
-      // Its parts become tombstones; what a process that ends here leaves the next one removes.
-      try? await metadata.removeSnapshot(begun.number)
+      // What a process that ends here leaves, the next snapshot removes.
+      try? await giveUp([begun.number])
       throw error
     }
     guard let made = try await metadata.snapshots().first(where: { $0.number == begun.number })
@@ -67,6 +67,9 @@ struct SnapshotMaker: Sendable {
     let source = FrameSource(channel, partLength: configuration.snapshotPartLength)
     var part = 0
     repeat {
+      // Until its row is there: a drain is to wait for what is placed by a former ring.
+      let token = engine.writes.begin(at: engine.clock.now)
+      defer { engine.writes.end(token) }
       guard let number = UInt16(exactly: part) else { throw EngineError.tooLarge(limit: 65_536) }
       let id = SystemExtentID.snapshot(number: snapshot.number, part: number)
         .id(random: UInt32(truncatingIfNeeded: random.next()))
@@ -100,6 +103,17 @@ struct SnapshotMaker: Sendable {
       sequence: Int(snapshot.number), lastModified: engine.clock.now, byteCount: Int(size))
     result.partNumber = part
     return result
+  }
+
+  /// Gives up the snapshots of `numbers`, which this process has begun: whoever does the work by now,
+  /// nobody else adds to them.
+  func giveUp(_ numbers: [UInt32]) async throws {
+    try await WorkLease.$current.withValue(nil) {
+      for number in numbers {
+        try await metadata.giveUpSnapshot(number)
+        log.warning("a snapshot that was begun is given up", [("number", "\(number)")])
+      }
+    }
   }
 
   /// Removes unfinished snapshots below the newest complete one, and complete ones but the newest
