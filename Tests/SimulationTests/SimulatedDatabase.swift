@@ -26,8 +26,6 @@ final class SimulatedDatabase: @unchecked Sendable {
     var ignoresLeases = false
     /// Says that no writer lives, so that no read of another gateway counts; only a broken double.
     var hidesWriters = false
-    /// Says that no marks are left by those whose changes others build on; only a broken double.
-    var hidesMarks = false
     /// Acknowledges now and then what it did not commit; only a broken double does.
     var forgets = 0
     /// A rebuild takes nothing back; only a broken double does.

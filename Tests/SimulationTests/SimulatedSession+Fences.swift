@@ -71,9 +71,6 @@ extension SimulatedSession {
     if faults.hidesWriters, statement.text.hasPrefix("SELECT epoch, lease_ms, ring_version") {
       return SQLRows(columnCount: 4)
     }
-    if faults.hidesMarks, statement.text.contains("FROM change_marks WHERE") {
-      return SQLRows(columnCount: 1)
-    }
     return nil
   }
 }

@@ -28,7 +28,6 @@ final class SimulationMutation: @unchecked Sendable {
     case .noDeletionDelay: world.database.faults.hidesWriters = true
     case .leakedBuffer: leak = world.gateways[1]?.engine.buffers.tryAcquire(5000)
     case .keptDeleted: world.database.faults.keepsDeleted = true
-    case .unfoundedChanges: world.database.faults.hidesMarks = true
     case .ignoredSyncs, .ignoredDirectorySyncs, .sweptLiveEpoch, .staleLookUps, .earlyDrain,
       .stuckBreaker, .sharedBreaker, .repeatedWrites, .earlyLog, .lostQuarantine, .sweptQuarantine,
       nil:

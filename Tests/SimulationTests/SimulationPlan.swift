@@ -54,8 +54,6 @@ struct SimulationPlan: Sendable {
     case repeatedWrites
     /// The change log counts as written before it is.
     case earlyLog
-    /// Nobody asks whether the log has what a change builds on.
-    case unfoundedChanges
     /// A rebuild brings back what was deleted.
     case keptDeleted
     /// What only chunks tell of is not kept apart after a rebuild.
@@ -66,7 +64,7 @@ struct SimulationPlan: Sendable {
     /// Whether it shows only when the database is lost.
     var isOfRebuild: Bool {
       switch self {
-      case .earlyLog, .unfoundedChanges, .keptDeleted, .lostQuarantine, .sweptQuarantine: true
+      case .earlyLog, .keptDeleted, .lostQuarantine, .sweptQuarantine: true
       default: false
       }
     }

@@ -45,7 +45,6 @@ struct SimulationTests {
     (.leakedBuffer, .calm), (.unfencedCommits, .gateways), (.unfencedLeader, .gateways),
     (.earlyDrain, .members), (.stuckBreaker, .crashes), (.sharedBreaker, .crashes),
     (.repeatedWrites, .network), (.earlyLog, .gateways), (.keptDeleted, .calm),
-    (.unfoundedChanges, .gateways),
     (.lostQuarantine, .gateways), (.sweptQuarantine, .gateways),
   ]
 
