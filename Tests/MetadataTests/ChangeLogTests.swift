@@ -73,7 +73,7 @@ struct ChangeLogTests {
     let run = try await ModelRun(seed: 77, on: source)
     let sink = MemorySink()
     let floor = try await run.store.changeBarrier()
-    let header = try await snapshot(run.store, floor: floor)
+    let header = try await snapshotRows(run.store, floor: floor)
     try await run.store.setChangeLogID([UInt8](repeating: 7, count: 16))
     run.store.setChangeSink(sink)
     for _ in 0..<300 { try await run.step() }
@@ -104,16 +104,6 @@ struct ChangeLogTests {
     await run.fixture.close()
   }
 
-  private func snapshot(
-    _ store: SQLMetadataStore, floor: Int64
-  ) async throws -> [(UInt8, [[SQLValue]])] {
-    let items = Mutex<[(UInt8, [[SQLValue]])]>([])
-    try await store.dump(cluster: ClusterID(high: 0, low: 0), log: [], floor: floor) { item in
-      if case .rows(let table, let list) = item { items.withLock { $0.append((table, list)) } }
-    }
-    return items.withLock { $0 }
-  }
-
   @Test(
     "Changes of one row by many at a time replay to what is there",
     arguments: DatabaseKind.available)
@@ -123,7 +113,7 @@ struct ChangeLogTests {
     let sink = MemorySink()
     try await fixture.store.setChangeLogID([UInt8](repeating: 7, count: 16))
     let floor = try await fixture.store.changeBarrier()
-    let before = try await snapshot(fixture.store, floor: floor)
+    let before = try await snapshotRows(fixture.store, floor: floor)
     fixture.store.setChangeSink(sink)
     await withTaskGroup(of: Void.self) { group in
       for lane in 0..<8 {

@@ -1,23 +1,11 @@
 import Base
 import Metadata
 import Runtime
-import Synchronization
 import Testing
 
 /// Databases made again out of logs that lack a transaction which others built on.
 @Suite("What transactions that are not in the log took away")
 struct RebuildLeftoverTests {
-  /// The rows that a store has, as a snapshot has them.
-  private static func snapshot(
-    _ store: SQLMetadataStore, floor: Int64
-  ) async throws -> [(UInt8, [[SQLValue]])] {
-    let items = Mutex<[(UInt8, [[SQLValue]])]>([])
-    try await store.dump(cluster: ClusterID(high: 0, low: 0), log: [], floor: floor) { item in
-      if case .rows(let table, let list) = item { items.withLock { $0.append((table, list)) } }
-    }
-    return items.withLock { $0 }
-  }
-
   /// Makes a database again of what was there, and of what was logged of what `body` did then.
   private static func rebuilt(
     on kind: DatabaseKind, _ fixture: Fixture, _ bucket: Bucket,
@@ -26,7 +14,7 @@ struct RebuildLeftoverTests {
     let sink = MemorySink()
     try await fixture.store.setChangeLogID([UInt8](repeating: 7, count: 16))
     let floor = try await fixture.store.changeBarrier()
-    let before = try await snapshot(fixture.store, floor: floor)
+    let before = try await snapshotRows(fixture.store, floor: floor)
     fixture.store.setChangeSink(sink)
     try await body(fixture.store, sink)
     let target = try await Fixture.on(kind, seed: 92)
@@ -117,11 +105,11 @@ struct RebuildLeftoverTests {
       fixture.extentCommit(bucket, .init(key: "k"), extents: [$0], etag: "\($0.plaintextLength)")
     }
     _ = try await fixture.store.commit(commits[0])
-    let early = try await Self.snapshot(fixture.store, floor: 0)
+    let early = try await snapshotRows(fixture.store, floor: 0)
     _ = try await fixture.store.delete(
       bucket: bucket.id, key: .init(key: "k"), versionID: nil, condition: .none)
     _ = try await fixture.store.commit(commits[1])
-    let late = try await Self.snapshot(fixture.store, floor: 0)
+    let late = try await snapshotRows(fixture.store, floor: 0)
     let target = try await Fixture.on(kind, seed: 95)
     try await target.store.beginRebuild()
     for (table, rows) in early where LoggedTable.numbered(table)?.name != "objects" {

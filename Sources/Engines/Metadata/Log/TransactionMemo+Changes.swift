@@ -44,8 +44,9 @@ extension TransactionMemo {
       hasDeferred = false
     }
     let gathered = Array(changes.prefix(content.changeCount))
-    let ticket = ticket
-    (changes, self.ticket) = ([], nil)
+    let (ticket, looksBack, isFounding) = (ticket, looksBack, isFounding)
+    // A driver may keep the memo for the next transaction.
+    (changes, self.ticket, self.looksBack, self.isFounding) = ([], nil, false, nil)
     guard !gathered.isEmpty else { return }
     var touched = ByteWriter(capacity: 64 * gathered.count)
     for change in gathered {
@@ -53,13 +54,13 @@ extension TransactionMemo {
       touched.write(change.table)
       RowCodec.write(Array(change.values.prefix(table.keyCount)), to: &touched)
     }
-    let isFounding = self.isFounding ?? Foundation.isLaid(by: gathered)
+    let founds = isFounding ?? Foundation.isLaid(by: gathered)
     let created = try await session.now().milliseconds &- Self.markMargin
     let former = FormerMarks()
     if looksBack { try await former.look(session, under: gathered, epoch: changeEpoch) }
     let rows = try await session.query(
       Self.insertMark,
-      [.int(changeEpoch), .int(created), .bytes(touched.bytes), .int(isFounding ? 1 : 0)])
+      [.int(changeEpoch), .int(created), .bytes(touched.bytes), .int(founds ? 1 : 0)])
     guard let number = try rows.first?.int(0) else {
       throw MetadataError.unavailable("a mark without a number")
     }

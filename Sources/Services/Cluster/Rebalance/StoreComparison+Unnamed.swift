@@ -2,10 +2,7 @@ import Base
 import ChunkStore
 import Metadata
 import ObjectEngine
-import Erasure
 import Placement
-import Runtime
-import Sealing
 
 /// Chunks that no row of an extent names and that are worth keeping all the same.
 extension StoreComparison {
@@ -33,36 +30,14 @@ extension StoreComparison {
       }
     case .orphaned:
       // As a reconciliation does; the next walk moves it.
-      if isLeaving { try await quarantine(chunk, at: store) }
+      if isLeaving, let item = await engine.quarantineRecord(of: chunk, at: store) {
+        _ = try await metadata.quarantine(item)
+      }
       outcome.kept = 1
     // It changed meanwhile: the next walk sees to it.
     case .owned, .dead, .garbage, .unknown: outcome.kept = 1
     }
     return outcome
-  }
-
-  private func quarantine(_ chunk: ChunkID, at store: any ChunkStore) async throws {
-    let status = try await store.stat(chunk)
-    let (scheme, index) = (status.header.scheme, Int(chunk.index))
-    guard index < scheme.total, scheme.total <= 32 else { return }
-    var places = [StoreID?](repeating: nil, count: scheme.total)
-    places[index] = store.id
-    var item = QuarantinedExtent(
-      id: chunk.extent, kind: 0, bucket: "", key: [], version: "", partNumber: 0,
-      size: Int64(clamping: status.trailer.extentLength), modified: Timestamp(milliseconds: 0),
-      dataCount: scheme.data, parityCount: scheme.parity, stores: places,
-      found: engine.clock.now)
-    if let wrapped = try? WrappedExtentKey(status.trailer.wrappedKey),
-      let descriptor = try? engine.keys.openDescriptor(
-        status.trailer.descriptor, of: chunk.extent, wrappedKey: wrapped)
-    {
-      item.kind = descriptor.kind.rawValue
-      (item.bucket, item.key) = (descriptor.bucketName, descriptor.key)
-      item.version = descriptor.versionID ?? descriptor.uploadID ?? ""
-      item.partNumber = descriptor.partNumber ?? 0
-      (item.size, item.modified) = (Int64(descriptor.byteCount), descriptor.lastModified)
-    }
-    _ = try await metadata.quarantine(item)
   }
 
   /// Whether another store has a part of a snapshot that was given up by now, or the part is bad and

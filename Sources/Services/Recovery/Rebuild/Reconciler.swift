@@ -186,28 +186,7 @@ public struct Reconciler: Sendable {
   }
 
   private func quarantine(_ chunk: ChunkID, at store: any ChunkStore) async throws -> Bool {
-    guard let status = try? await store.stat(chunk), status.header.scheme.total <= 32,
-      Int(chunk.index) < status.header.scheme.total
-    else { return false }
-    let scheme = status.header.scheme
-    var stores = [StoreID?](repeating: nil, count: scheme.total)
-    stores[Int(chunk.index)] = store.id
-    var item = QuarantinedExtent(
-      id: chunk.extent, kind: 0, bucket: "", key: [], version: "", partNumber: 0,
-      size: Int64(status.trailer.extentLength), modified: Timestamp(milliseconds: 0),
-      dataCount: scheme.data, parityCount: scheme.parity, stores: stores, found: engine.clock.now)
-    if let wrapped = try? WrappedExtentKey(status.trailer.wrappedKey),
-      let descriptor = try? engine.keys.openDescriptor(
-        status.trailer.descriptor, of: chunk.extent, wrappedKey: wrapped)
-    {
-      item.kind = descriptor.kind.rawValue
-      item.bucket = descriptor.bucketName
-      item.key = descriptor.key
-      item.version = descriptor.versionID ?? descriptor.uploadID ?? ""
-      item.partNumber = descriptor.partNumber ?? 0
-      item.size = Int64(descriptor.byteCount)
-      item.modified = descriptor.lastModified
-    }
+    guard let item = await engine.quarantineRecord(of: chunk, at: store) else { return false }
     return try await metadata.quarantine(item)
   }
 
