@@ -137,7 +137,7 @@ let package = Package(
       "Edges", "AdminAPI",
       [
         "Base", "Runtime", "Telemetry", "Access", "ChunkStore", "Cluster", "Crypto", "Erasure",
-        "HTTPServer", "Metadata", "ObjectEngine", "Recovery", "Signing", "Trust",
+        "HTTPServer", "Metadata", "ObjectEngine", "Placement", "Recovery", "Signing", "Trust",
       ]),
 
     // Executables
@@ -152,14 +152,14 @@ let package = Package(
     executable(
       "s3storage-bench",
       [
-        "Base", "Runtime", "Checksums", "ChunkRPC", "ChunkStore", "Crypto", "Disk", "ISAL",
-        "Erasure", "Metadata", "MetadataPostgres", "Sealing", "Telemetry",
+        "Base", "Runtime", "Checksums", "ChunkRPC", "ChunkStore", "Crypto", "Disk", "Erasure",
+        "GRPC", "ISAL", "Metadata", "MetadataPostgres", "Sealing", "Telemetry",
       ]),
 
     // Tests
     .target(
       name: "TestSupport",
-      dependencies: ["Base", "Runtime", "Disk", "CPlatform"],
+      dependencies: ["Base", "Runtime", "ChunkStore", "Disk", "Erasure", "CPlatform"],
       path: "Tests/TestSupport", swiftSettings: testSettings),
     tests("Base", ["Base", "TestSupport"]),
     tests("Runtime", ["Runtime", "Base", "TestSupport"]),
@@ -183,8 +183,8 @@ let package = Package(
     tests(
       "Metadata",
       [
-        "Metadata", "MetadataPostgres", "MetadataSQLite", "Base", "Postgres", "Runtime", "SQLite",
-        "Telemetry", "TestSupport",
+        "Metadata", "MetadataPostgres", "MetadataSQLite", "Base", "CSQLite", "Postgres", "Runtime",
+        "SQLite", "Telemetry", "TestSupport",
       ]),
     tests("GRPC", ["GRPC", "Base", "Runtime", "TestSupport"]),
     tests("Postgres", ["Postgres", "Base", "Runtime", "TestSupport"]),
@@ -207,13 +207,14 @@ let package = Package(
     tests(
       "Recovery",
       [
-        "Recovery", "Base", "Runtime", "ChunkStore", "Crypto", "Disk", "Erasure", "Metadata",
-        "MetadataSQLite", "ObjectEngine", "Placement", "Sealing", "Telemetry", "TestSupport",
+        "Recovery", "Base", "Runtime", "ChunkStore", "Cluster", "Crypto", "Disk", "Erasure",
+        "Metadata", "MetadataSQLite", "ObjectEngine", "Placement", "Sealing", "Telemetry",
+        "TestSupport",
       ]),
     tests(
       "Trust",
       [
-        "Trust", "Base", "Runtime", "Crypto", "Metadata", "MetadataSQLite", "Sealing",
+        "Trust", "Base", "Runtime", "Crypto", "Metadata", "MetadataSQLite", "Sealing", "Telemetry",
         "TestSupport",
       ]),
     tests(
@@ -223,7 +224,12 @@ let package = Package(
         "MetadataSQLite", "ObjectEngine", "Placement", "Recovery", "Sealing", "SQLite",
         "Telemetry", "TestSupport",
       ]),
-    tests("Access", ["Access", "Base", "Metadata", "MetadataSQLite", "Signing", "TestSupport"]),
+    tests(
+      "Access",
+      [
+        "Access", "Base", "Runtime", "Metadata", "MetadataSQLite", "Sealing", "Signing",
+        "TestSupport",
+      ]),
     tests(
       "ObjectEngine",
       [
@@ -239,7 +245,16 @@ let package = Package(
       ]),
     tests(
       "AdminAPI",
-      ["AdminAPI", "Access", "Base", "Runtime", "HTTPServer", "Signing", "TestSupport"]),
-    tests("FilesAPI", ["FilesAPI", "Base", "Runtime", "HTTPServer", "TestSupport"]),
+      [
+        "AdminAPI", "Access", "Base", "Runtime", "ChunkStore", "Crypto", "Erasure", "HTTPServer",
+        "Metadata", "ObjectEngine", "Placement", "Sealing", "Signing", "Telemetry", "TestSupport",
+        "Trust",
+      ]),
+    tests(
+      "FilesAPI",
+      [
+        "FilesAPI", "Access", "Base", "Runtime", "ChunkStore", "Crypto", "Erasure", "HTTPServer",
+        "Metadata", "ObjectEngine", "Placement", "Sealing", "Telemetry", "TestSupport",
+      ]),
   ]
 )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks what the compiler does not: the direction of imports, the wrappers' monopoly on C, file
-and function lengths, and words that do not belong into this tree. `--self-test` shows that each
-rule can fail."""
+"""Checks what the compiler does not: the direction of imports, that the manifest declares each, the
+wrappers' monopoly on C, file and function lengths, and words that do not belong into this tree.
+`--self-test` shows that each rule can fail."""
 import json
 import pathlib
 import re
@@ -19,7 +19,12 @@ BANNED = [
     (re.compile(r"\btry!|\bas!"), "a forced try or cast"),
     (re.compile(r"/work/|/root/|/home/"), "a path of a machine"),
 ]
+IMPORT = re.compile(r"(?:@\w+ )?(?:public |package |internal |private )?import (?:\w+ )?(\w+)")
 FOUNDATION_LAYERS = {"Edges", "Executables", "Tests"}
+
+
+def dependency_name(dependency):
+    return (dependency.get("byName") or dependency.get("target"))[0]
 
 
 def layer_of(path):
@@ -40,7 +45,7 @@ def check_edges(package):
         if layer == "Tests":
             continue
         for dependency in target["dependencies"]:
-            other = (dependency.get("byName") or dependency.get("target"))[0]
+            other = dependency_name(dependency)
             below = layers.get(other)
             if below is None:
                 yield f"{name} -> {other}: unknown target"
@@ -50,6 +55,20 @@ def check_edges(package):
                 yield f"{name} -> {other}: only wrappers import C modules"
             elif below == "Adapters" and layer not in ADAPTERS_SEEN_BY | {"Adapters"}:
                 yield f"{name} -> {other}: only executables name adapters"
+
+
+def check_imports(package, path, text):
+    """A target declares what it imports: without that a build finds the module only where another
+    target happens to have been built before."""
+    names = {t["name"] for t in package["targets"]}
+    for target in package["targets"]:
+        if not pathlib.PurePath(path).is_relative_to(target.get("path") or "-"):
+            continue
+        declared = {target["name"]} | {dependency_name(d) for d in target["dependencies"]}
+        for number, line in enumerate(text.split("\n"), 1):
+            imported = IMPORT.match(line)
+            if imported and imported.group(1) in names - declared:
+                yield f"{path}:{number}: {target['name']} does not declare {imported.group(1)}"
 
 
 def check_source(path, text):
@@ -64,7 +83,7 @@ def check_source(path, text):
             # Tests print their seeds.
             if pattern.search(line) and not (layer == "Tests" and "print" in what):
                 yield f"{path}:{number}: {what}"
-        imported = re.match(r"(?:@\w+ )?(?:public |package |internal |private )?import (\w+)", line)
+        imported = IMPORT.match(line)
         if imported:
             module = imported.group(1)
             if module in ("Foundation", "FoundationEssentials", "Dispatch") and layer not in FOUNDATION_LAYERS:
@@ -96,6 +115,9 @@ def self_test():
     for word in ("runs up", "only wrappers", "only executables", "outside the layers"):
         assert word in found, word
     swift = "Sources/Base/Base/A.swift"
+    for line in ("import SQL", "@testable import SQL", "internal import struct SQL.Row"):
+        assert "does not declare SQL" in "".join(check_imports(up, swift, line)), line
+    assert not list(check_imports(up, swift, "import Base\nimport S3API\nimport Foundation\n"))
     cases = {
         "lines, at most": "\n" * (MAX_FILE_LINES + 2),
         "unfinished": "// TO" + "DO",
@@ -116,13 +138,15 @@ def self_test():
 def main():
     if "--self-test" in sys.argv:
         return self_test()
-    problems = list(check_edges(json.loads(pathlib.Path(".build/package.json").read_text())))
+    package = json.loads(pathlib.Path(".build/package.json").read_text())
+    problems = list(check_edges(package))
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "*.swift"], capture_output=True, text=True, check=True
     ).stdout.split()
     for path in files:
         if path.startswith(("Sources/", "Tests/")) and pathlib.Path(path).exists():
-            problems += check_source(path, pathlib.Path(path).read_text())
+            text = pathlib.Path(path).read_text()
+            problems += [*check_source(path, text), *check_imports(package, path, text)]
     sys.stdout.write("".join(p + "\n" for p in problems))
     sys.stdout.write(f"tidy: {len(files)} files, {len(problems)} problems\n")
     return 1 if problems else 0

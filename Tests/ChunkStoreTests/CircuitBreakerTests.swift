@@ -1,5 +1,6 @@
 import ChunkStore
 import Runtime
+import TestSupport
 import Testing
 
 @Suite("Circuit breaker")

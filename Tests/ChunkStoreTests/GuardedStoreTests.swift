@@ -3,6 +3,7 @@ import ChunkStore
 import Erasure
 import Runtime
 import Synchronization
+import TestSupport
 import Testing
 
 /// A store whose calls fail or hang as it is told, and that counts them.

@@ -4,6 +4,7 @@ import Metadata
 import ObjectEngine
 import Runtime
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Reads over faulty stores")

@@ -4,6 +4,7 @@ import Metadata
 import ObjectEngine
 import Runtime
 import Sealing
+import TestSupport
 import Testing
 
 @Suite("Writes over faulty stores")

@@ -3,10 +3,11 @@ import ChunkStore
 import Metadata
 import Runtime
 import Synchronization
+import TestSupport
 
 /// A store that a test makes refuse pieces of the change log, before or after it has written them,
 /// or be full.
-final class FlakyStore: ChunkStore {
+final class FlakyStore: ForwardingStore {
   enum Fault: Sendable {
     case none
     case refuses
@@ -30,8 +31,6 @@ final class FlakyStore: ChunkStore {
   /// The stamps of all deletions.
   var stamps: [CallStamp?] { seen.withLock { $0 } }
 
-  var id: StoreID { inner.id }
-
   func putSmall(
     _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
     space: ChunkSpace
@@ -51,25 +50,9 @@ final class FlakyStore: ChunkStore {
     return try await inner.beginChunk(header)
   }
 
-  func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
-    try await inner.openChunk(id)
-  }
-
   func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) {
     seen.withLock { $0.append(ChunkCallPolicy.stamping?.stamp) }
     try await inner.delete(ids)
-  }
-
-  func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
-    try await inner.stat(id)
-  }
-
-  func verify(_ id: ChunkID) async throws(ChunkStoreError) { try await inner.verify(id) }
-
-  func list(
-    from position: ChunkListPosition?, limit: Int
-  ) async throws(ChunkStoreError) -> ChunkPage {
-    try await inner.list(from: position, limit: limit)
   }
 
   func health() async -> StoreHealth {

@@ -192,18 +192,16 @@ struct GivenUpSnapshotTests {
 }
 
 /// A store that holds back what is written until it is told.
-final class HoldingStore: ChunkStore {
+final class HoldingStore: ForwardingStore {
   private struct State {
     var isHeld = false
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
-  private let inner: any ChunkStore
+  let inner: any ChunkStore
   private let state = Mutex(State())
 
   init(_ inner: any ChunkStore) { self.inner = inner }
-
-  var id: StoreID { inner.id }
 
   /// How many writes wait.
   var waiting: Int { state.withLock { $0.waiting.count } }
@@ -241,24 +239,4 @@ final class HoldingStore: ChunkStore {
     await pass()
     return try await inner.beginChunk(header)
   }
-
-  func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
-    try await inner.openChunk(id)
-  }
-
-  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) { try await inner.delete(ids) }
-
-  func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
-    try await inner.stat(id)
-  }
-
-  func verify(_ id: ChunkID) async throws(ChunkStoreError) { try await inner.verify(id) }
-
-  func list(
-    from position: ChunkListPosition?, limit: Int
-  ) async throws(ChunkStoreError) -> ChunkPage {
-    try await inner.list(from: position, limit: limit)
-  }
-
-  func health() async -> StoreHealth { await inner.health() }
 }

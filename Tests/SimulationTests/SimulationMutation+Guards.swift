@@ -1,6 +1,7 @@
 import Base
 import ChunkStore
 import Runtime
+import TestSupport
 
 /// Bugs of what stands between a gateway and its storage servers.
 extension SimulationMutation {
@@ -20,7 +21,7 @@ extension SimulationMutation {
 
   /// What carries the calls to a store.
   static func repeating(_ link: SimulatedLink) -> any ChunkStore {
-    link.world.plan.mutant == .repeatedWrites ? RepeatingStore(link: link) : link
+    link.world.plan.mutant == .repeatedWrites ? RepeatingStore(inner: link) : link
   }
 }
 
@@ -34,44 +35,18 @@ private struct SharedBreakerServers: StorageServerConnecting {
 }
 
 /// Sends a chunk again when nothing was heard of it.
-private struct RepeatingStore: ChunkStore {
-  let link: SimulatedLink
-
-  var id: StoreID { link.id }
+private struct RepeatingStore: ForwardingStore {
+  let inner: any ChunkStore
 
   func putSmall(
     _ header: ChunkHeader, data: AlignedBuffer, range: Range<Int>, trailer: ChunkTrailer,
     space: ChunkSpace
   ) async throws(ChunkStoreError) {
     do throws(ChunkStoreError) {
-      try await link.putSmall(header, data: data, range: range, trailer: trailer, space: space)
+      try await inner.putSmall(header, data: data, range: range, trailer: trailer, space: space)
     } catch {
       guard error.isTransient, !Task.isCancelled else { throw error }
-      try await link.putSmall(header, data: data, range: range, trailer: trailer, space: space)
+      try await inner.putSmall(header, data: data, range: range, trailer: trailer, space: space)
     }
   }
-
-  func beginChunk(_ header: ChunkHeader) async throws(ChunkStoreError) -> any ChunkWriter {
-    try await link.beginChunk(header)
-  }
-
-  func openChunk(_ id: ChunkID) async throws(ChunkStoreError) -> any ChunkReader {
-    try await link.openChunk(id)
-  }
-
-  func delete(_ ids: [ChunkID]) async throws(ChunkStoreError) { try await link.delete(ids) }
-
-  func stat(_ id: ChunkID) async throws(ChunkStoreError) -> ChunkStatus {
-    try await link.stat(id)
-  }
-
-  func verify(_ id: ChunkID) async throws(ChunkStoreError) { try await link.verify(id) }
-
-  func list(
-    from position: ChunkListPosition?, limit: Int
-  ) async throws(ChunkStoreError) -> ChunkPage {
-    try await link.list(from: position, limit: limit)
-  }
-
-  func health() async -> StoreHealth { await link.health() }
 }

@@ -1,8 +1,8 @@
-import ChunkStore
+public import ChunkStore
 import Synchronization
 
 /// A clock that a test moves, or that jumps to the end of each pause by itself.
-final class SteppedClock: PauseClock {
+public final class SteppedClock: PauseClock {
   private struct State {
     var now = Duration.zero
     var pauses: [Duration] = []
@@ -12,14 +12,23 @@ final class SteppedClock: PauseClock {
 
   private let state = Mutex(State())
   private let jumps: Bool
+  private let longestJump: Duration
 
-  init(jumps: Bool = false) { self.jumps = jumps }
+  /// Pauses longer than `longestJump` are never jumped over.
+  public init(jumps: Bool = false, upTo longestJump: Duration = .seconds(1 << 40)) {
+    self.jumps = jumps
+    self.longestJump = longestJump
+  }
 
-  var now: Duration { state.withLock { $0.now } }
-  var pauses: [Duration] { state.withLock { $0.pauses } }
-  var sleeping: Int { state.withLock { $0.sleepers.count } }
+  /// The time that it shows.
+  public var now: Duration { state.withLock { $0.now } }
+  /// All pauses so far, in order.
+  public var pauses: [Duration] { state.withLock { $0.pauses } }
+  /// How many wait for it.
+  public var sleeping: Int { state.withLock { $0.sleepers.count } }
 
-  func advance(_ duration: Duration) {
+  /// Moves it on; who waited for that wakes.
+  public func advance(_ duration: Duration) {
     let woken = state.withLock { state in
       state.now += duration
       let due = state.sleepers.filter { $0.value.until <= state.now }
@@ -29,8 +38,10 @@ final class SteppedClock: PauseClock {
     for sleeper in woken { sleeper.resume() }
   }
 
-  func pause(_ duration: Duration) async throws {
+  /// Waits until it has moved on by `duration`, or moves it on.
+  public func pause(_ duration: Duration) async throws {
     try Task.checkCancellation()
+    let jumps = jumps && duration <= longestJump
     let number = state.withLock { state in
       state.pauses.append(duration)
       if jumps { state.now += duration }
