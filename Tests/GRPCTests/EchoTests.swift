@@ -1,5 +1,6 @@
 import Base
 import GRPC
+import Glibc
 import Runtime
 import Synchronization
 import Testing
@@ -10,20 +11,22 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
 @Suite struct EchoTests {
   /// Runs a server of `handler` while `body` runs.
   static func withServer(
-    maximum: Int = 1 << 20, _ handler: @escaping Server.Handler,
+    maximum: Int = 1 << 20, queue: CompletionQueue = .shared, _ handler: @escaping Server.Handler,
     _ body: (Channel, Server) async throws -> Void
   ) async throws {
     let server = try Server(
       on: "127.0.0.1:0", credentials: .insecure,
       arguments: .server(
-        maximumMessageLength: maximum, streamsPerConnection: 1000, memoryQuota: 256 << 20))
+        maximumMessageLength: maximum, streamsPerConnection: 1000, memoryQuota: 256 << 20),
+      queue: queue)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: pool) {
         try await server.run(executor: { _ in InlineExecutor.shared }, handler: handler)
       }
       let channel = Channel(
         to: "127.0.0.1:\(server.port)", credentials: .insecure,
-        arguments: .client(maximumMessageLength: maximum, connectTimeout: .seconds(120)))
+        arguments: .client(maximumMessageLength: maximum, connectTimeout: .seconds(120)),
+        queue: queue)
       let result: Result<Void, any Error>
       do { result = .success(try await body(channel, server)) } catch { result = .failure(error) }
       server.beginShutdown(deadline: .zero)
@@ -169,10 +172,62 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
     }
   }
 
+  @Test("threads of one queue work at the same time")
+  func threads() async throws {
+    let inside = Atomic(0)
+    try await Self.withServer(
+      queue: CompletionQueue(threadCount: 2),
+      { call in
+        let message = await call.receive()
+        // Here on a thread of the queue, which is held until another one is here too.
+        inside.add(1, ordering: .relaxed)
+        let end = MonotonicTime.nanoseconds + 60_000_000_000
+        while inside.load(ordering: .relaxed) < 2, MonotonicTime.nanoseconds < end { usleep(1000) }
+        await call.finish(OutgoingMessage(message?.bytes ?? []))
+      }
+    ) { channel, _ in
+      // Their messages come when both handlers wait for them.
+      let calls = (0..<2).map { _ in channel.makeCall("/meet", timeout: .seconds(120)) }
+      for call in calls { #expect(await call.start(OutgoingMessage([1]))) }
+      for call in calls { #expect(await call.receive()?.bytes == [1]) }
+      for call in calls { #expect(await call.status().code == .ok) }
+      #expect(inside.load(ordering: .relaxed) == 2)
+    }
+  }
+
+  @Test("streams of several threads keep their order")
+  func manyStreams() async throws {
+    try await Self.withServer(queue: CompletionQueue(threadCount: 4), Self.echo) { channel, _ in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for number in 0..<64 {
+          group.addTask(executorPreference: InlineExecutor.shared) {
+            let call = channel.makeCall("/echo", timeout: .seconds(120))
+            func message(_ turn: Int) -> [UInt8] {
+              [UInt8](repeating: UInt8(truncatingIfNeeded: turn &* 7 &+ number), count: turn * 331)
+            }
+            #expect(await call.start(OutgoingMessage(message(0))))
+            for turn in 0..<40 {
+              #expect(await call.receive()?.bytes == message(turn))
+              // One in eight is given up half-way.
+              if number % 8 == 0, turn == 20 { return call.cancel() }
+              let isLast = turn == 39
+              let next = OutgoingMessage(message(turn + 1))
+              #expect(await isLast ? call.sendLast(next) : call.send(next))
+            }
+            #expect(await call.receive()?.bytes == message(40))
+            #expect(await call.receive() == nil)
+            #expect(await call.status().code == .ok)
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
   @Test("queues and channels come and go")
   func lifetimes() async throws {
     for _ in 0..<20 {
-      let queue = CompletionQueue()
+      let queue = CompletionQueue(threadCount: 3)
       let channel = Channel(
         to: "127.0.0.1:1", credentials: .insecure,
         arguments: .client(maximumMessageLength: 1000, connectTimeout: .seconds(120)), queue: queue)
