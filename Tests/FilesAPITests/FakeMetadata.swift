@@ -361,7 +361,8 @@ final class FakeMetadata: MetadataStore {
       MetadataCounts(
         objects: Int64(state.versions.count), versions: Int64(state.versions.count),
         extents: Int64(state.extents.count), inlineObjects: 0, uploads: 0,
-        tombstones: Int64(state.discarded.count), repairs: 0, underSpread: 0, bytes: 0)
+        tombstones: Int64(state.discarded.count), repairs: 0, underSpread: 0, quarantined: 0,
+        bytes: 0)
     }
   }
 

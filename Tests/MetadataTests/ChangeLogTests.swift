@@ -67,6 +67,26 @@ struct ChangeLogTests {
   }
 
   @Test(
+    "What fails behind a commit is no refusal", arguments: DatabaseKind.available,
+    [MetadataError.unavailable("the connection is lost"), .fenced, .full])
+  func failureBehindCommit(kind: DatabaseKind, failure: MetadataError) async throws {
+    let fixture = try await Fixture.on(kind, seed: 83)
+    defer { withExtendedLifetime(fixture) {} }
+    let store = fixture.store
+    let sink = MemorySink()
+    sink.isReached.withLock { $0 = false }
+    sink.failure.withLock { $0 = failure }
+    try await store.setChangeLogID([UInt8](repeating: 7, count: 16))
+    store.setChangeSink(sink)
+    await #expect(throws: MetadataError.unknownOutcome) { try await store.setSetting("one", [1]) }
+    #expect(try await store.setting("one") == [1])
+    try await ChangeLogPolicy.$mayLogLater.withValue(true) {
+      try await store.setSetting("two", [1])
+    }
+    #expect(try await store.changeMarks(after: 0, limit: 10).count == 2)
+  }
+
+  @Test(
     "What a random run logs makes every table again, in either database and in any order",
     arguments: DatabaseKind.available, DatabaseKind.available)
   func randomRun(from source: DatabaseKind, to target: DatabaseKind) async throws {

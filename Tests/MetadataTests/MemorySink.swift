@@ -6,6 +6,8 @@ final class MemorySink: ChangeSink {
   let records = Mutex<[ChangeRecord]>([])
   let isReady = Mutex(true)
   let isReached = Mutex(true)
+  /// What it throws when it is out of reach.
+  let failure = Mutex(MetadataError.unknownOutcome)
   /// How many records it takes from now on.
   let limit = Mutex(Int.max)
 
@@ -16,7 +18,7 @@ final class MemorySink: ChangeSink {
   }
 
   func append(_ record: ChangeRecord) async throws {
-    guard isReached.withLock({ $0 }) else { throw MetadataError.unknownOutcome }
+    guard isReached.withLock({ $0 }) else { throw failure.withLock { $0 } }
     let isTaken = limit.withLock { limit in
       defer { limit = max(limit - 1, 0) }
       return limit > 0

@@ -120,6 +120,8 @@ struct LogTests {
     let (database, report) = try await fixture.rebuild("rebuilt")
     #expect(report.unreadableSnapshots == [newer.number])
     #expect(report.snapshot == newer.number - 1)
+    // What is left of it is on its way out.
+    try await node.store.removeSnapshot(newer.number)
     let found = try await differences(node.store, database.store)
     #expect(found == [])
     await database.close()
@@ -323,7 +325,7 @@ struct LogTests {
     let later = fixture.clock.now.advanced(byMilliseconds: 10_000_000)
     #expect(try await node.store.tombstones(before: later, limit: 10).isEmpty)
     let marks = try await node.store.changeMarks(after: 0, limit: 10)
-    try await node.store.forgetMarks(marks.map { $0.number...$0.number })
+    try await node.store.forgetMarks(marks.map(\.number))
     #expect(try await node.store.tombstones(before: later, limit: 10).count == 1)
     await node.close()
     await fixture.close()

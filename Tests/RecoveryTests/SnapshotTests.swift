@@ -1,4 +1,6 @@
 import Base
+import ChunkStore
+import Cluster
 import Metadata
 import MetadataSQLite
 import ObjectEngine
@@ -89,6 +91,76 @@ struct SnapshotTests {
       _ = try await fixture.rebuild("rebuilt")
     }
     await node.close()
+    await fixture.close()
+  }
+
+  /// Deletes chunks of the parts of a snapshot, whatever stores they lie in.
+  private func lose(
+    _ chunks: Range<UInt8>, of snapshot: StoredSnapshot, _ fixture: RecoveryFixture
+  ) async throws {
+    for extent in snapshot.extents {
+      for store in fixture.stores {
+        for index in chunks {
+          let chunk = ChunkID(extent: extent, index: index)
+          try await withTaskExecutorPreference(RecoveryFixture.pool) {
+            try await store.delete([chunk])
+          }
+        }
+      }
+    }
+  }
+
+  @Test("Chunks that a snapshot lacks are made again behind a rebuild")
+  func chunksOfSnapshots() async throws {
+    let fixture = try RecoveryFixture(seed: 15)
+    let node = try await fixture.open("original", changeLog: .off)
+    _ = try await fill(node)
+    let older = try await node.recovery.makeSnapshot()
+    let newer = try await node.recovery.makeSnapshot()
+    await node.close()
+    try await lose(1..<2, of: older, fixture)
+    try await lose(0..<1, of: newer, fixture)
+    try await lose(5..<6, of: newer, fixture)
+    let (database, report) = try await fixture.rebuild("rebuilt")
+    #expect(report.snapshot == newer.number)
+    #expect(try await database.store.snapshots().filter(\.isComplete).count == 2)
+    await database.close()
+    let again = try await fixture.open("rebuilt")
+    let repairer = ExtentRepairer(engine: again.engine, log: .none)
+    let items = try await again.store.repairs(limit: 1000)
+    #expect(items.count == older.extents.count + newer.extents.count)
+    for item in items {
+      let outcome = try await withTaskExecutorPreference(RecoveryFixture.pool) {
+        try await repairer.repair(item.extent.id, chunks: item.chunks)
+      }
+      #expect(outcome == .repaired(chunks: item.chunks))
+    }
+    #expect(try await again.store.counts().repairs == 0)
+    await again.close()
+    await fixture.close()
+  }
+
+  @Test("Of a snapshot that was being deleted a rebuild makes no rows")
+  func remainsOfSnapshots() async throws {
+    let fixture = try RecoveryFixture(seed: 16)
+    let node = try await fixture.open("original", changeLog: .off)
+    _ = try await fill(node)
+    let older = try await node.recovery.makeSnapshot()
+    let newer = try await node.recovery.makeSnapshot()
+    await node.close()
+    try await lose(0..<3, of: older, fixture)
+    let (database, _) = try await fixture.rebuild("rebuilt")
+    #expect(try await database.store.snapshots().map(\.number) == [newer.number])
+    #expect(try await database.store.extents(named: older.extents).isEmpty)
+    #expect(try await database.store.counts().repairs == 0)
+    let dead = try await database.store.tombstones(
+      before: fixture.clock.now.advanced(byMilliseconds: 1), limit: 1000)
+    #expect(Set(dead.map(\.extent)).isSuperset(of: older.extents))
+    await database.close()
+    let again = try await fixture.open("rebuilt")
+    let next = try await again.recovery.makeSnapshot()
+    #expect(next.number > newer.number)
+    await again.close()
     await fixture.close()
   }
 

@@ -232,6 +232,16 @@ def restored(cluster):
     return cluster.run("cluster", "restored", "--database-url", cluster.database_url)
 
 
+def go_back_to(backup, cluster):
+    """Restores the database, tells the cluster so, and starts the gateways again."""
+    stop_gateways(cluster)
+    backup.restore()
+    cluster.until(lambda: restored(cluster).returncode == 0, 60)
+    for gateway in cluster.gateways:
+        gateway.start()
+    cluster.await_spread(6)
+
+
 def sweep_all(cluster):
     """Waits until all writers of up to now are fenced, and what they left unnamed is swept."""
     # Gone without an end, as by a crash: their leases run out, and all that is unnamed of fenced
@@ -313,16 +323,17 @@ def test_a_drain_takes_along_what_is_in_quarantine(short_lived, tmp_path):
     newer = Library(
         cluster.gateways, "bucket", "after", count=4, prefix="newer",
         sizes=[40_000, 3_000_000]).store()
-    stop_gateways(cluster)
-    backup.restore()
-    cluster.until(lambda: restored(cluster).returncode == 0, 60)
-    for gateway in cluster.gateways:
-        gateway.start()
-    cluster.await_spread(6)
+    go_back_to(backup, cluster)
     first.admin("reconcile")
     items = first.admin("quarantine", "list", "--json")["extents"]
     extents = {item["key"]: item["extent"] for item in items}
     assert set(newer.bodies) <= set(extents), items
+
+    def in_quarantine():
+        return second.admin("status", "--json")["counts"]["quarantined"]
+
+    assert in_quarantine() == len(items)
+    assert f"{len(items)} extents in quarantine" in first.admin("status")
     cluster.add_server().start()
     cluster.await_active(7)
     leaving = cluster.servers[0]
@@ -346,6 +357,7 @@ def test_a_drain_takes_along_what_is_in_quarantine(short_lived, tmp_path):
         first.admin("quarantine", "adopt", extents[key])
         answer = send(second, "GET", f"/bucket/{key}")
         assert answer.status == 200 and answer.body == body
+    assert in_quarantine() == len(items) - len(newer.bodies)
     library.read_all()
 
 
@@ -359,12 +371,7 @@ def test_a_rebuild_after_a_restore_brings_back_the_restored_timeline(short_lived
         cluster.gateways, "bucket", "lost", count=12, prefix="lost", sizes=[20_000]).store()
     for key in list(kept.bodies)[:4]:
         assert send(first, "DELETE", f"/bucket/{key}").status == 204
-    stop_gateways(cluster)
-    backup.restore()
-    cluster.until(lambda: restored(cluster).returncode == 0, 60)
-    for gateway in cluster.gateways:
-        gateway.start()
-    cluster.await_spread(6)
+    go_back_to(backup, cluster)
     first.admin("reconcile")
     # The log of the new timeline begins with a snapshot of its own.
     cluster.until(

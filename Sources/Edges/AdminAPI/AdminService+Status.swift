@@ -100,7 +100,7 @@ extension AdminService {
       "extents": .integer(counts.extents), "inline_objects": .integer(counts.inlineObjects),
       "uploads": .integer(counts.uploads), "tombstones": .integer(counts.tombstones),
       "repairs": .integer(counts.repairs), "under_spread": .integer(counts.underSpread),
-      "bytes": .integer(counts.bytes),
+      "quarantined": .integer(counts.quarantined), "bytes": .integer(counts.bytes),
     ]
   }
 }

@@ -1,4 +1,4 @@
-import Base
+public import Base
 public import ChunkStore
 public import Erasure
 import ISAL
@@ -117,15 +117,27 @@ public final class ChunkRebuild: @unchecked Sendable {
   /// Throws `EngineError.corrupt` unless each chunk has the SHA-256 of the extent's row: then
   /// nothing of it may be kept.
   public func trailers() throws(EngineError) -> [(chunk: Int, trailer: ChunkTrailer)] {
+    let result = try made()
+    guard result.allSatisfy({ $0.trailer.sha256 == extent.digests[$0.chunk] }) else {
+      throw .corrupt
+    }
+    return result
+  }
+
+  /// The SHA-256 of the wanted chunks, once all stripes were made: for a row that does not know them
+  /// yet. Throws `EngineError.corrupt` for chunks of another length than the row's.
+  public func digests() throws(EngineError) -> [(chunk: Int, digest: SHA256Digest)] {
+    try made().map { ($0.chunk, $0.trailer.sha256) }
+  }
+
+  private func made() throws(EngineError) -> [(chunk: Int, trailer: ChunkTrailer)] {
     guard let description else { throw .corrupt }
     var result: [(chunk: Int, trailer: ChunkTrailer)] = []
     for (chunk, digester) in zip(wanted, digesters) {
       let trailer = digester.finish(
         extentLength: geometry.plaintextLength, storedLength: geometry.storedLength,
         wrappedKey: description.wrappedKey, descriptor: description.descriptor)
-      guard trailer.sha256 == extent.digests[chunk],
-        trailer.dataLength == geometry.chunkDataLength
-      else { throw .corrupt }
+      guard trailer.dataLength == geometry.chunkDataLength else { throw .corrupt }
       result.append((chunk, trailer))
     }
     return result

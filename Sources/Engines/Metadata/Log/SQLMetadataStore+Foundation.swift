@@ -43,12 +43,16 @@ extension SQLMetadataStore {
     guard try await isLogging(), let sink = changeLog.sink, sink.hasStores else { return }
     guard let table = LoggedTable.named("object_versions") else { return }
     let key = RowChange(table: table.number, isDelete: true, values: [.int(version.rawValue)])
-    let former = try await driver.read { session in
-      let former = FormerMarks()
-      try await former.look(session, for: [key])
-      return former.numbers
+    do {
+      let former = try await driver.read { session in
+        let former = FormerMarks()
+        try await former.look(session, for: [key])
+        return former.numbers
+      }
+      try await logFoundation(former, sink)
+    } catch {
+      throw MetadataError.unknownOutcome
     }
-    try await logFoundation(former, sink)
   }
 
   static func marks(_ rows: SQLRows) throws -> [ChangeMark] {

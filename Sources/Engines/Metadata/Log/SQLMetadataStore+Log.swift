@@ -141,7 +141,11 @@ extension SQLMetadataStore {
     do {
       if let record = ticket?.record { try await sink.append(record) }
       try await logFoundation(former.union(ticket?.former ?? []), sink)
-    } catch MetadataError.unknownOutcome where mayLogLater {}
+    } catch {
+      // It is committed: whatever keeps it out of the log, nobody may take it for refused and throw
+      // away what it names.
+      guard mayLogLater else { throw MetadataError.unknownOutcome }
+    }
     return result
   }
 
@@ -259,15 +263,27 @@ extension SQLMetadataStore {
     return rows
   }
 
-  /// Forgets the marks of transactions that are in the log: ranges of numbers that contain no
-  /// others.
-  public func forgetMarks(_ ranges: [ClosedRange<Int64>]) async throws {
-    guard !ranges.isEmpty else { return }
+  /// Forgets the marks of transactions that are in the log, by their numbers in any order.
+  public func forgetMarks(_ numbers: [Int64]) async throws {
+    guard !numbers.isEmpty else { return }
+    let ranges = Self.ranges(of: numbers)
     _ = try await driver.write(cost: 64 * ranges.count) { session in
       for range in ranges {
         try await session.run(SQL.deleteMarks, [.int(range.lowerBound), .int(range.upperBound)])
       }
     }
+  }
+
+  private static func ranges(of numbers: [Int64]) -> [ClosedRange<Int64>] {
+    var ranges: [ClosedRange<Int64>] = []
+    for number in numbers.sorted() {
+      if let last = ranges.last, number - last.upperBound <= 1 {
+        ranges[ranges.count - 1] = last.lowerBound...number
+      } else {
+        ranges.append(number...number)
+      }
+    }
+    return ranges
   }
 
   /// Takes the rows of old marks to the log as they are now, under a new number, and forgets the

@@ -58,6 +58,7 @@ extension SQLMetadataStore {
     static let delete = SQLStatement("DELETE FROM metadata_snapshots WHERE number = $1")
     static let forget = SQLStatement(
       "DELETE FROM metadata_snapshots WHERE state = 2 AND number < $1")
+    static let parts = SQLStatement("SELECT id FROM extents WHERE id >= $1 AND id <= $2")
     static let hasExtent = SQLStatement("SELECT 1 FROM extents WHERE id = $1")
     static let state = SQLStatement("SELECT state FROM metadata_snapshots WHERE number = $1")
     static let writer = SQLStatement("SELECT state FROM writers WHERE epoch = $1")
@@ -186,6 +187,20 @@ extension SQLMetadataStore {
       return learned
     }
     cache.add(learned)
+  }
+
+  /// Makes tombstones of parts that no snapshot names: in the end of a rebuild, whose rows may tell
+  /// of snapshots that are gone or were never complete.
+  public func removeUnnamedParts() async throws {
+    let named = Set(try await snapshots().flatMap(\.extents))
+    try await mutate(cost: 1024) { session in
+      let now = try await session.now().milliseconds
+      let parts = try await session.query(
+        SQL.parts, [.bytes(SystemExtentID.firstPart.bytes), .bytes(SystemExtentID.lastPart.bytes)])
+      for extent in try parts.map({ try $0.id(0) as ExtentID }) where !named.contains(extent) {
+        try await ObsoleteVersion.entomb(extent.bytes, now: now, session)
+      }
+    }
   }
 
   /// The snapshots that this writer has begun and not completed.

@@ -19,6 +19,10 @@ public enum SystemExtentID: Hashable, Sendable {
   /// The largest number that the id of a piece carries.
   public static let maximumNumber: Int64 = (1 << 48) - 1
 
+  /// The ids of all parts of snapshots lie from the first of these to the last.
+  static let firstPart = SystemExtentID.snapshot(number: 0, part: 0).id(random: 0)
+  static let lastPart = SystemExtentID.snapshot(number: .max, part: .max).id(random: .max)
+
   /// Whether an extent is one of the system's own, of whatever kind.
   public static func isReserved(_ id: ExtentID) -> Bool { id.epoch >> 47 == 1 }
 

@@ -27,6 +27,7 @@ extension SQLMetadataStore {
       "object_versions", "extents", "inline_data", "multipart_uploads", "tombstones",
       "repair_queue",
       "extents WHERE spread = 1 AND id NOT IN (SELECT extent FROM repair_queue)",
+      "quarantine",
     ].map { SQLStatement("SELECT count(*) FROM \($0)") }
   }
 
@@ -63,7 +64,7 @@ extension SQLMetadataStore {
         objects: try usage?.int(0) ?? 0, versions: numbers[0], extents: numbers[1],
         inlineObjects: numbers[2], uploads: numbers[3], tombstones: numbers[4],
         repairs: numbers[5], underSpread: numbers[6],
-        bytes: try usage?.int(1) ?? 0)
+        quarantined: numbers[7], bytes: try usage?.int(1) ?? 0)
     }
   }
 

@@ -51,13 +51,15 @@ public struct MetadataCounts: Hashable, Sendable {
   public var repairs: Int64
   /// Extents that are whole and wait for stores over which to spread their chunks.
   public var underSpread: Int64
+  /// Extents in quarantine: what a recovery found and no object has.
+  public var quarantined: Int64
   /// Plaintext bytes of current objects.
   public var bytes: Int64
 
   /// Makes counts of its fields.
   public init(
     objects: Int64, versions: Int64, extents: Int64, inlineObjects: Int64, uploads: Int64,
-    tombstones: Int64, repairs: Int64, underSpread: Int64, bytes: Int64
+    tombstones: Int64, repairs: Int64, underSpread: Int64, quarantined: Int64, bytes: Int64
   ) {
     self.objects = objects
     self.versions = versions
@@ -67,6 +69,7 @@ public struct MetadataCounts: Hashable, Sendable {
     self.tombstones = tombstones
     self.repairs = repairs
     self.underSpread = underSpread
+    self.quarantined = quarantined
     self.bytes = bytes
   }
 }

@@ -57,6 +57,9 @@ extension AdminCommand {
     if let warning = answer["change_log"]?["warning"]?.text {
       text += "WARNING     change log: \(warning)\n"
     }
+    if let extents = counts["quarantined"]?.integer, extents > 0 {
+      text += "WARNING     \(extents) extents in quarantine: s3storage admin quarantine list\n"
+    }
     if answer["sweep_held"]?.bool == true {
       text += "WARNING     the metadata was restored: s3storage admin reconcile\n"
     }

@@ -222,21 +222,12 @@ public final class ChangeJournal: ChangeSink {
     }
   }
 
-  /// Ranges of numbers that came into the log since the last call.
-  func takeLogged() -> [ClosedRange<Int64>] {
-    let numbers = state.withLock { state in
+  /// Numbers that came into the log since the last call.
+  func takeLogged() -> [Int64] {
+    state.withLock { state in
       defer { state.unforgotten = [] }
-      return state.unforgotten.sorted()
+      return state.unforgotten
     }
-    var ranges: [ClosedRange<Int64>] = []
-    for number in numbers {
-      if let last = ranges.last, number - last.upperBound <= 1 {
-        ranges[ranges.count - 1] = last.lowerBound...number
-      } else {
-        ranges.append(number...number)
-      }
-    }
-    return ranges
   }
 
   // MARK: Writing

@@ -178,12 +178,20 @@ public struct MetadataRebuild: Sendable {
     }
     try await target.setChangeLogID([])
     try await target.setSetting("restored", [1])
-    try await target.adoptSnapshot(snapshot, parts: parts)
+    let completed = await withTaskExecutorPreference(pool) { try? await reader.completed(parts) }
+    try await target.adoptSnapshot(snapshot, parts: completed ?? parts)
     for number in inventory.snapshots.keys.sorted() where number != snapshot.number {
-      if let other = try? await reader.assemble(number) {
-        try await target.adoptSnapshot(other.snapshot, parts: other.parts)
+      let other = await withTaskExecutorPreference(pool) { () -> (StoredSnapshot, [Extent])? in
+        guard let found = try? await reader.assemble(number),
+          let parts = try? await reader.completed(found.parts)
+        else { return nil }
+        return (found.snapshot, parts)
       }
+      // Where too little is left, most often of one that was being deleted, rows would only have it
+      // repaired in vain.
+      if let other { try await target.adoptSnapshot(other.0, parts: other.1) }
     }
+    try await target.removeUnnamedParts()
     return lease
   }
 }

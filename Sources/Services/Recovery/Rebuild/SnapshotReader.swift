@@ -1,5 +1,6 @@
 import Base
 import ChunkStore
+import Erasure
 import Metadata
 import ObjectEngine
 import Runtime
@@ -109,6 +110,26 @@ struct SnapshotReader: Sendable {
       let label = try? SnapshotPartLabel(decoding: descriptor.key), label.part == part
     else { return nil }
     return (witness.extent, label)
+  }
+
+  /// The parts with the digests of all their chunks: those that were not found are made out of the
+  /// others, so that a repair can tell what they have to be. Throws `EngineError.unreadable` where
+  /// too few are there.
+  func completed(_ parts: [Extent]) async throws -> [Extent] {
+    var result: [Extent] = []
+    for var part in parts {
+      if part.missing != 0 {
+        let rebuild = try await engine.rebuild(
+          part, chunks: part.missing, excluding: part.missing)
+        defer { rebuild.close() }
+        for stripe in 0..<rebuild.geometry.stripeCount {
+          _ = try await rebuild.rebuild(stripe: stripe)
+        }
+        for (chunk, digest) in try rebuild.digests() { part.digests[chunk] = digest }
+      }
+      result.append(part)
+    }
+    return result
   }
 
   /// Reads all items in order. Throws what `body` throws, `EngineError`, and `noSnapshot` for
