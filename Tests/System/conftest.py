@@ -16,6 +16,12 @@ from support.server import ACCESS_KEY, SECRET_KEY, Server, binary, free_ports
 
 names = itertools.count()
 
+# Files that take longest, most of it waiting: they begin first, so that none is left over when the
+# other workers have nothing to do any more.
+LONGEST = [f"test_{name}.py" for name in (
+    "cluster_membership", "store_gone", "cluster_database", "crash", "cluster_loss",
+    "cluster_status", "strict_disk", "cluster_links", "grpc_limits", "client_awscli")]
+
 # Clients must see these tests' credentials only.
 for variable in [v for v in os.environ if v.startswith("AWS_")]:
     del os.environ[variable]
@@ -26,6 +32,11 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/de
 def pytest_configure(config):
     if not pathlib.Path(binary()).exists():
         pytest.exit(f"{binary()} is not there: swift build --product s3storage", 2)
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
 def client_versions():
