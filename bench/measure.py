@@ -36,6 +36,13 @@ class Presigner(signing.Signer):
             method, self.host, path, expires=86_400, query=query, moment=self.moment)
 
 
+def compiled(source, product, *options):
+    """Makes `product` of a C source that lies beside this file; returns its path."""
+    compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
+    subprocess.run([compiler, "-O2", "-o", product, HERE / source, *options], check=True)
+    return product
+
+
 class Bench:
     """A server in release mode on a fresh directory, with its sync calls counted."""
 
@@ -44,11 +51,7 @@ class Bench:
         self.directory.mkdir(parents=True)
         self.counter = self.directory / "syncs"
         self.counter.write_bytes(b"\0" * 4096)
-        library = self.directory / "synccount.so"
-        compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
-        subprocess.run(
-            [compiler, "-shared", "-fPIC", "-O2", "-o", library, HERE / "synccount.c", "-ldl"],
-            check=True)
+        library = compiled("synccount.c", self.directory / "synccount.so", "-shared", "-fPIC", "-ldl")
         self.server = Server(
             self.directory / "data", executable=str(RELEASE / "s3storage"), environment={
                 "LD_PRELOAD": str(library), "SYNC_COUNT_FILE": str(self.counter),

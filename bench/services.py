@@ -32,7 +32,7 @@ def database(directory, table):
         postgres.stop()
         shutil.rmtree(directory, ignore_errors=True)
     for name, figure in figures.items():
-        words = name.replace("_", " ")
+        words = name.replace("_", " ").replace("logged", "with the change log,")
         if name.startswith("commits_per_second"):
             table.add(
                 f"SQL: {words.replace('commits per second ', 'commits on one bucket, ')}", figure,

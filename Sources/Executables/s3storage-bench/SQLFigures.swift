@@ -6,7 +6,8 @@ import Runtime
 import Synchronization
 
 /// What metadata in PostgreSQL costs: prints, as JSON, the mean time of each kind of statement,
-/// what a small GET takes, and durable commits in a second on one bucket.
+/// what a small GET takes, and durable commits in a second on one bucket; changes also as a cluster
+/// makes them, with the marks of a change log whose stores cost nothing.
 ///
 ///     s3storage-bench sql [DATABASE_URL]
 ///
@@ -27,7 +28,7 @@ enum SQLFigures {
       name: name, tenant: 1, owner: UserID(1), purpose: .s3)
     let bench = Bench(
       metadata: metadata, bucket: bucket, epoch: lease.epoch, counter: Atomic<UInt64>(1))
-    let figures = try await bench.measure()
+    let figures = try await bench.measure() + bench.measureLogged()
     try await store.endWriter()
     await metadata.close()
     return "{\n" + figures.map { "  \"\($0.name)\": \($0.value)" }.joined(separator: ",\n")
@@ -61,14 +62,7 @@ enum SQLFigures {
       var figures: [Figure] = []
       // Connections are made and statements prepared before anything counts.
       _ = try await commits("warm-up", inline: true)
-      for (label, inline) in [("inline_4_kib", true), ("extents", false)] {
-        for round in ["new", "replaced"] {
-          let seconds = try await commits(label, inline: inline)
-          let rate = Double(tasks * commitsEach) / seconds
-          figures.append(
-            Figure(name: "commits_per_second_\(label)_\(round)", value: "\(Int(rate))"))
-        }
-      }
+      figures += try await commitRates("")
       figures.append(
         try await mean("small_get") { index in
           _ = try await self.store.lookUp(
@@ -81,22 +75,56 @@ enum SQLFigures {
             bucket: self.bucket.name, tenant: 1, key: self.key("extents", index), versionID: nil,
             withContent: false)
         })
-      figures.append(
-        try await mean("commit_inline") { index in
-          try await self.commit(self.key("single", index), inline: true)
-        })
-      figures.append(
-        try await mean("delete") { index in
-          _ = try await self.store.delete(
-            bucket: self.bucket.id, key: self.key("single", index), versionID: nil,
-            condition: .none)
-        })
+      figures += try await changes("")
       figures.append(
         try await mean("list_1000", repetitions: 50) { _ in
           _ = try await self.store.list(ListRequest(bucket: self.bucket.id, limit: 1000))
         })
       figures.append(try await mean("setting") { _ in _ = try await self.store.setting("none") })
       return figures
+    }
+
+    /// Changes alone: what is read does not look at the log.
+    func measureLogged() async throws -> [Figure] {
+      let log = InstantLog()
+      store.setChangeSink(log)
+      defer { store.setChangeSink(nil) }
+      return try await withThrowingTaskGroup(of: [Figure]?.self) { group in
+        group.addTask {
+          while (try? await Task.sleep(for: .seconds(1))) != nil {
+            try await self.store.forgetMarks(log.takeLogged())
+          }
+          return nil
+        }
+        group.addTask { try await self.commitRates("logged_") + self.changes("logged_") }
+        defer { group.cancelAll() }
+        return try await group.next().flatMap(\.self) ?? []
+      }
+    }
+
+    func commitRates(_ prefix: String) async throws -> [Figure] {
+      var figures: [Figure] = []
+      for (label, inline) in [("inline_4_kib", true), ("extents", false)] {
+        for round in ["new", "replaced"] {
+          let seconds = try await commits(prefix + label, inline: inline)
+          let rate = Double(tasks * commitsEach) / seconds
+          figures.append(
+            Figure(name: "commits_per_second_\(prefix)\(label)_\(round)", value: "\(Int(rate))"))
+        }
+      }
+      return figures
+    }
+
+    func changes(_ prefix: String) async throws -> [Figure] {
+      let commit = try await mean("\(prefix)commit_inline") { index in
+        try await self.commit(self.key("\(prefix)single", index), inline: true)
+      }
+      let delete = try await mean("\(prefix)delete") { index in
+        _ = try await self.store.delete(
+          bucket: self.bucket.id, key: self.key("\(prefix)single", index), versionID: nil,
+          condition: .none)
+      }
+      return [commit, delete]
     }
 
     func key(_ label: String, _ index: Int) -> [UInt8] { Array("\(label)/\(index)".utf8) }
