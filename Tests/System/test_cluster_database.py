@@ -207,11 +207,18 @@ class Backup:
 
     def __init__(self, cluster, path):
         self.cluster, self.path = cluster, path
-        self.run("pg_dump", "--clean", "--if-exists", "-f", path, cluster.database_url)
+        self.run("pg_dump", "-f", path, cluster.database_url)
 
     def restore(self):
-        self.run(
-            "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", self.path, self.cluster.database_url)
+        """Fills a database of its own, which then takes the other's place: whoever is connected sees
+        the one or the other, and nothing half restored."""
+        postgres, name = self.cluster.postgres, self.cluster.database
+        fresh = f"{name}_restored"
+        postgres.create(fresh)
+        self.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", self.path, postgres.url(fresh))
+        # Until the name is taken again, nobody finds a database.
+        postgres.drop(name)
+        postgres.sql(f'ALTER DATABASE "{fresh}" RENAME TO "{name}"', "postgres")
 
     def run(self, program, *arguments):
         subprocess.run(
