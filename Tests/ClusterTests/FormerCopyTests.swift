@@ -84,6 +84,48 @@ struct FormerCopyTests {
     await made.cluster.close()
   }
 
+  @Test("copies that only a leader knew that died go when their objects are deleted")
+  func inherited() async throws {
+    let cluster = try await TestCluster(seed: 35, servers: 7)
+    let (first, second) = (try await cluster.gateway(), try await cluster.gateway())
+    try await first.live(5)
+    try await second.beat()
+    try await first.putMany(40)
+    try await cluster.join(try cluster.makeServer())
+    let worker = try #require(first.work.workers.first { $0.name == "rebalance" })
+    for _ in 0..<30 where worker.progress.itemsDone < 10 {
+      cluster.time.advance(5)
+      for gateway in [first, second] { try await gateway.beat() }
+      try await withTaskExecutorPreference(TestCluster.pool) {
+        while worker.progress.itemsDone < 10, case .throttled = try await worker.step() {}
+      }
+    }
+    #expect(try await cluster.differences().strays > 0)
+    for number in 0..<40 { try await second.delete("key\(number)") }
+    try await second.live { try await second.store.counts().tombstones == 0 }
+    #expect(try await cluster.isTidy())
+    await cluster.close()
+  }
+
+  @Test("once all stores were walked along, chunks are deleted where they are said to be")
+  func walked() async throws {
+    let cluster = try await TestCluster(seed: 36, servers: 8)
+    let gateway = try await cluster.gateway { $0.comparisonPeriod = .seconds(60) }
+    try await gateway.live(5)
+    try await gateway.putMany(8)
+    let asked = Mutex(0)
+    for server in cluster.servers {
+      server.stores[0].onDelete.withLock {
+        $0 = { chunks throws(ChunkStoreError) in asked.withLock { $0 += chunks.count } }
+      }
+    }
+    for number in 0..<4 { try await gateway.delete("key\(number)") }
+    try await gateway.live(1200)
+    #expect(asked.withLock { $0 } == 4 * 6)
+    #expect(try await gateway.store.counts().tombstones == 0)
+    await cluster.close()
+  }
+
   @Test("a deletion that failed is not repeated: another gateway may lead by then")
   func repetition() async throws {
     let cluster = try await TestCluster(seed: 34, servers: 7)

@@ -11,7 +11,7 @@ struct SimulationTests {
   static let count = ProcessInfo.processInfo.environment["SIM_COUNT"].flatMap { UInt64($0) } ?? 200
 
   /// Seeds beyond those that have found a bug once.
-  static let remembered: [UInt64] = [229, 485, 900, 951]
+  static let remembered: [UInt64] = [229, 485, 735, 900, 951]
 
   static let seeds: [UInt64] =
     asked.map { [$0] } ?? Array(1...max(count, 1)) + remembered.filter { $0 > count }

@@ -78,7 +78,8 @@ public struct BackgroundWork: Sendable {
         metadata: metadata, interval: configuration.leaseLength / 6, log: log),
       TombstoneWorker(
         engine: engine, delay: configuration.deletionDelay, interval: .seconds(10),
-        horizon: horizon, hasLeft: { membership.hasLeft($0) }, log: log),
+        horizon: horizon, hasLeft: { membership.hasLeft($0) },
+        strayStores: { copies.unwalked() }, log: log),
       SweepWorker(
         engine: engine, interval: configuration.sweepInterval, isShared: true,
         isTimelineOver: { try await keeper.isTimelineOver() }, log: log),

@@ -6,7 +6,8 @@ import ObjectEngine
 /// Chunks that lie where no row says that they do, until no read can need them there.
 ///
 /// They are kept in memory only: those of a process that ends are found again by a walk over the
-/// store that they lie in.
+/// store that they lie in. Until then what is deleted is deleted in every store that was not walked
+/// along, for nothing would tell of its former copies any more.
 final class FormerCopies: Sendable {
   /// Copies that wait at most; beyond it no more chunks are moved.
   static let limit = 16_384
@@ -33,6 +34,18 @@ final class FormerCopies: Sendable {
     let mark = try await horizon.mark()
     repairer.formerCopies.beginTerm()
     repairer.formerCopies.add(copies, mark)
+  }
+
+  /// Takes note that a store was walked along to its end.
+  func noteWalked(_ store: StoreID) {
+    repairer.formerCopies.beginTerm()
+    repairer.formerCopies.noteWalked(store)
+  }
+
+  /// The stores that were not walked along since this process does the work.
+  func unwalked() -> [StoreID] {
+    repairer.formerCopies.beginTerm()
+    return repairer.formerCopies.unwalked(of: repairer.engine.stores.all.map(\.id))
   }
 
   /// Deletes those that no read needs; how many.

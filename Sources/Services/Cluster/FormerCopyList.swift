@@ -1,4 +1,5 @@
 import Base
+import ChunkStore
 import Metadata
 import Synchronization
 
@@ -7,6 +8,8 @@ final class FormerCopyList: Sendable {
   private struct State {
     var copies: [(copy: MovedChunk, mark: ReadHorizon.Mark)] = []
     var known: Set<MovedChunk> = []
+    /// Stores all of whose former copies are known.
+    var walked: Set<StoreID> = []
     /// The lease under which they were noted.
     var fence: Int64?
   }
@@ -24,6 +27,15 @@ final class FormerCopyList: Sendable {
     state.withLock { state in
       if state.fence != fence { state = State(fence: fence) }
     }
+  }
+
+  /// Takes note that all former copies in a store are among these.
+  func noteWalked(_ store: StoreID) { state.withLock { _ = $0.walked.insert(store) } }
+
+  /// The stores that may have former copies which are not among these.
+  func unwalked(of stores: [StoreID]) -> [StoreID] {
+    let walked = state.withLock { $0.walked }
+    return stores.filter { !walked.contains($0) }
   }
 
   func contains(_ copy: MovedChunk) -> Bool { state.withLock { $0.known.contains(copy) } }

@@ -10,7 +10,8 @@ public import Telemetry
 ///
 /// A tombstone's chunks go once it is older than the delay and than the oldest read that runs, each
 /// store's at once; the store is confirmed only after its delete is durable. Stores that do not
-/// answer keep their chunks, and the tombstone stays for them.
+/// answer keep their chunks, and the tombstone stays for them. Other stores in which former copies
+/// may lie are asked too, once.
 public final class TombstoneWorker: BackgroundWorker {
   /// Tombstones that one step looks at, where nothing is in the way.
   static let batch = 256
@@ -26,6 +27,8 @@ public final class TombstoneWorker: BackgroundWorker {
   private let horizon: ReadHorizon
   /// Whether a store that is not among the engine's left the installation.
   private let hasLeft: @Sendable (StoreID) -> Bool
+  /// The stores in which chunks may lie that no row says are there.
+  private let strayStores: @Sendable () -> [StoreID]
   private let limit = Mutex(TombstoneWorker.batch)
   private let count = ProgressCell()
 
@@ -42,10 +45,12 @@ public final class TombstoneWorker: BackgroundWorker {
   /// The same, where other processes read too.
   init(
     engine: ObjectEngine, delay: Duration, interval: Duration, horizon: ReadHorizon,
-    hasLeft: @escaping @Sendable (StoreID) -> Bool = { _ in false }, log: Log
+    hasLeft: @escaping @Sendable (StoreID) -> Bool = { _ in false },
+    strayStores: @escaping @Sendable () -> [StoreID] = { [] }, log: Log
   ) {
     self.engine = engine
     self.hasLeft = hasLeft
+    self.strayStores = strayStores
     self.horizon = horizon
     delayMilliseconds = max(0, delay.wholeMilliseconds)
     self.interval = interval
@@ -76,12 +81,18 @@ public final class TombstoneWorker: BackgroundWorker {
 
   /// Deletes what can be; returns how many chunks are gone.
   private func delete(_ tombstones: [Tombstone]) async throws -> Int {
-    var work: [StoreID: [(tombstone: Int, chunk: ChunkID)]] = [:]
+    let strayStores = strayStores().filter { engine.stores.state(of: $0) != .offline }
+    // Without a tombstone where it counts for nothing whether the chunk is gone.
+    var work: [StoreID: [(tombstone: Int?, chunk: ChunkID)]] = [:]
     for (position, tombstone) in tombstones.enumerated() {
+      let isNew = tombstone.unconfirmed.nonzeroBitCount == tombstone.stores.count
       for (index, store) in tombstone.stores.enumerated()
       where index < 32 && tombstone.unconfirmed & 1 << UInt32(index) != 0 {
         let chunk = ChunkID(extent: tombstone.extent, index: UInt8(index))
         work[store, default: []].append((position, chunk))
+        for other in strayStores where isNew && other != store {
+          work[other, default: []].append((nil, chunk))
+        }
       }
     }
     let outcomes = await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
@@ -109,7 +120,9 @@ public final class TombstoneWorker: BackgroundWorker {
         note(error, of: store)
         continue
       }
-      for (position, chunk) in chunks { confirmed[position] |= 1 << UInt32(chunk.index) }
+      for case (let position?, let chunk) in chunks {
+        confirmed[position] |= 1 << UInt32(chunk.index)
+      }
     }
     let confirmations = zip(tombstones, confirmed).compactMap { tombstone, chunks in
       chunks == 0 ? nil : (extent: tombstone.extent, chunks: chunks)

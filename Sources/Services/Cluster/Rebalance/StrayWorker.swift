@@ -95,6 +95,7 @@ public final class StrayWorker: BackgroundWorker {
     if isDone {
       try await noteEmpty(chosen)
       try await noteWalked(chosen)
+      comparison.copies.noteWalked(chosen)
       state.withLock { $0.rest() }
     }
     count.add(outcome.garbage + outcome.strays + outcome.moved, detail: "comparing")
