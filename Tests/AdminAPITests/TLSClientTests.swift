@@ -62,30 +62,20 @@ struct TLSClientTests {
     }
   }
 
+  /// The server ended the connection too early.
+  private struct Ended: Error {}
+
   /// Sends one request and returns what comes until the end.
   private static func fetch(
     _ port: UInt16, host: String, trust: TLSTrust, body: [UInt8]
   ) async throws -> String {
     try await ThreadPool(name: "test-tls", threadCount: 1).run {
       let session = try TLSClientSession(host: host, trust: trust)
-      let descriptor = try connect(port)
-      defer { close(descriptor) }
-      func flush() {
-        let output = session.takeOutput()
-        var done = 0
-        while done < output.count {
-          let count = output[done...].withUnsafeBytes {
-            send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-          }
-          guard count > 0 else { return }
-          done += count
-        }
-      }
+      let connection = try LoopbackConnection(port: port)
+      func flush() { connection.send(session.takeOutput()) }
       func feed() throws {
-        var piece = [UInt8](repeating: 0, count: 700)
-        let count = recv(descriptor, &piece, piece.count, 0)
-        guard count > 0 else { throw ClientFailure.noAnswer }
-        session.receive(Array(piece[..<count]))
+        guard let piece = connection.receive(limit: 700), !piece.isEmpty else { throw Ended() }
+        session.receive(piece)
       }
       while true {
         defer { flush() }
@@ -106,21 +96,6 @@ struct TLSClientTests {
         }
       }
     }
-  }
-
-  private static func connect(_ port: UInt16) throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let status = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    guard status == 0 else { throw ClientFailure.system(errno) }
-    return descriptor
   }
 
   @Test("A trusted server of the right name is spoken to, whatever the sizes")

@@ -251,6 +251,21 @@ struct StrayTests {
     await cluster.close()
   }
 
+  /// Writes a chunk with the bytes of another one of the same store.
+  private func copy(_ chunk: ChunkID, to name: ChunkID, at store: LocalChunkStore) async throws {
+    try await withTaskExecutorPreference(TestCluster.pool) {
+      let status = try await store.stat(chunk)
+      let reader = try await store.openChunk(chunk)
+      let buffer = AlignedBuffer(count: 64 << 10)
+      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
+      reader.close()
+      var header = status.header
+      header.id = name
+      try await store.putSmall(
+        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
+    }
+  }
+
   @Test("what a paused gateway wrote after its epoch was swept is found and deleted")
   func lateGarbage() async throws {
     let cluster = try await TestCluster(seed: 5, servers: 6)
@@ -265,31 +280,11 @@ struct StrayTests {
     let source = try #require(cluster.server(of: extent.stores[0])?.stores[0].inner)
     let late = ChunkID(
       extent: ExtentID(epoch: extent.id.epoch, random: (9, 9)), index: 0)
-    try await withTaskExecutorPreference(TestCluster.pool) {
-      let status = try await source.stat(ChunkID(extent: extent.id, index: 0))
-      let reader = try await source.openChunk(ChunkID(extent: extent.id, index: 0))
-      let buffer = AlignedBuffer(count: 64 << 10)
-      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
-      reader.close()
-      var header = status.header
-      header.id = late
-      try await source.putSmall(
-        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
-    }
+    try await copy(ChunkID(extent: extent.id, index: 0), to: late, at: source)
     // An extent of a live writer that nothing names yet is left alone.
     let young = ChunkID(
       extent: ExtentID(epoch: gateway.engine.writer.epoch, random: (9, 9)), index: 0)
-    try await withTaskExecutorPreference(TestCluster.pool) {
-      let status = try await source.stat(ChunkID(extent: extent.id, index: 0))
-      let reader = try await source.openChunk(ChunkID(extent: extent.id, index: 0))
-      let buffer = AlignedBuffer(count: 64 << 10)
-      try await reader.read(0..<status.trailer.dataLength, into: buffer, at: 0)
-      reader.close()
-      var header = status.header
-      header.id = young
-      try await source.putSmall(
-        header, data: buffer, range: 0..<status.trailer.dataLength, trailer: status.trailer)
-    }
+    try await copy(ChunkID(extent: extent.id, index: 0), to: young, at: source)
     #expect(try await cluster.differences().strays == 2)
     try await gateway.live {
       try await cluster.differences() == Differences(missing: 0, strays: 1)

@@ -14,7 +14,7 @@ struct BodyTests {
     print("seed \(seed)")
     try await withServer { _, port in
       try await asClient {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed: seed)
         let client = try TestClient(port: port)
         for size in [0, 1, 4095, 16 << 10, 100_000, 1 << 20] {
           let body = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }

@@ -103,7 +103,7 @@ struct LifecycleTests {
       try await eventually { gate.entered == 1 }
       server.beginShutdown(deadline: .seconds(60))
       try await asClient { #expect(idle.value.receiveAll() == .closed) }
-      #expect(throws: TestClient.Failure.self) {
+      #expect(throws: LoopbackConnection.Failure.self) {
         // The listener is closed before the idle connections are.
         _ = try TestClient(port: port)
       }
@@ -219,7 +219,7 @@ struct LifecycleTests {
     print("seed \(seed)")
     try await withServer { server, port in
       try await asClient {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed: seed)
         for _ in 0..<200 {
           let client = try TestClient(port: port)
           let requests = [

@@ -1,3 +1,4 @@
+import Runtime
 import Testing
 
 @testable import HTTPServer
@@ -19,7 +20,7 @@ struct ParserFuzzTests {
     String(repeating: "A", count: 5000),
   ]
 
-  private static func stream(_ generator: inout SeededGenerator, mutations: Int) -> [UInt8] {
+  private static func stream(_ generator: inout SeededRandom, mutations: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     for _ in 0..<Int.random(in: 1...4, using: &generator) {
       bytes += Array(requests.randomElement(using: &generator, or: "").utf8)
@@ -40,7 +41,7 @@ struct ParserFuzzTests {
   }
 
   private static func cut(
-    _ bytes: [UInt8], _ generator: inout SeededGenerator
+    _ bytes: [UInt8], _ generator: inout SeededRandom
   ) -> [ArraySlice<UInt8>] {
     var result: [ArraySlice<UInt8>] = []
     var start = 0
@@ -57,7 +58,7 @@ struct ParserFuzzTests {
   func isSplitInvariant(mutates: Bool) {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     var requests = 0
     var refusals = 0
     for round in 0..<2000 {
@@ -81,7 +82,7 @@ struct ParserFuzzTests {
   func survivesNoise() {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     let alphabet = Array("\r\n\r\n\0 \t:;,/?*GETPU0123456789abcdefHost:HTTP/1.1chunked".utf8)
     for _ in 0..<2000 {
       let count = Int.random(in: 0...300, using: &generator)
@@ -102,7 +103,7 @@ struct ParserFuzzTests {
 
 extension Array {
   fileprivate func randomElement(
-    using generator: inout SeededGenerator, or fallback: Element
+    using generator: inout SeededRandom, or fallback: Element
   ) -> Element {
     randomElement(using: &generator) ?? fallback
   }

@@ -3,21 +3,6 @@ import Testing
 
 @testable import HTTPServer
 
-/// A deterministic source of random numbers (SplitMix64), so that a failing seed can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-}
-
 /// Takes a byte stream apart with the parser's own pieces, as a connection does, and writes down
 /// what it found.
 struct RequestStream {

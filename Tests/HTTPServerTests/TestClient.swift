@@ -1,83 +1,41 @@
 import Glibc
 import Runtime
+import TestSupport
 
-/// A blocking TCP client that sends exactly the bytes it is told to.
+/// A blocking client over one connection, and what it has received.
 final class TestClient {
   enum End: Equatable {
     case closed, reset, timedOut
   }
 
-  private var descriptor: Int32
+  private let connection: LoopbackConnection
   private(set) var received: [UInt8] = []
 
   /// Connects to a port of the loopback address.
   init(port: UInt16, receiveBuffer: Int32? = nil) throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    guard descriptor >= 0 else { throw Failure.system(errno) }
-    if var size = receiveBuffer {
-      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-    }
-    var one: Int32 = 1
-    setsockopt(
-      descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let status = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    guard status == 0 else { throw Failure.system(errno) }
+    connection = try LoopbackConnection(port: port, receiveBuffer: receiveBuffer)
   }
 
-  enum Failure: Error {
-    case system(Int32)
-    case missing(String)
-  }
-
-  deinit { disconnect() }
-
-  func disconnect() {
-    if descriptor >= 0 { close(descriptor) }
-    descriptor = -1
-  }
+  func disconnect() { connection.disconnect() }
 
   /// Ends the connection by a reset.
-  func reset() {
-    var now = linger(l_onoff: 1, l_linger: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
-    disconnect()
-  }
+  func reset() { connection.reset() }
 
-  func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+  func endSending() { connection.endSending() }
 
   /// Sends all bytes; false when the server does not take them any more.
   @discardableResult
-  func send(_ bytes: [UInt8]) -> Bool {
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.send(
-          descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
-      }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { return false }
-      done += count
-    }
-    return true
-  }
+  func send(_ bytes: [UInt8]) -> Bool { connection.send(bytes) }
 
   /// Sends `bytes` again and again until the server takes no more for so long, or `limit` bytes;
   /// returns how many it took.
   func sendUntilFull(_ bytes: [UInt8], limit: Int, within milliseconds: Int32) -> Int {
     var total = 0
-    var poller = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    var poller = pollfd(fd: connection.descriptor, events: Int16(POLLOUT), revents: 0)
     while total < limit {
       let count = bytes.withUnsafeBytes {
         Glibc.send(
-          descriptor, $0.baseAddress, bytes.count,
+          connection.descriptor, $0.baseAddress, bytes.count,
           Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
       }
       if count > 0 {
@@ -96,19 +54,16 @@ final class TestClient {
 
   /// Receives once more; nil when bytes came.
   func receiveMore(within milliseconds: Int32 = 600_000) -> End? {
-    var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    var poller = pollfd(fd: connection.descriptor, events: Int16(POLLIN), revents: 0)
     while true {
       let ready = poll(&poller, 1, milliseconds)
       if ready < 0 && errno == EINTR { continue }
       if ready == 0 { return .timedOut }
       break
     }
-    var piece = [UInt8](repeating: 0, count: 64 << 10)
-    let count = recv(descriptor, &piece, piece.count, 0)
-    if count == 0 { return .closed }
-    if count < 0 { return errno == EINTR ? nil : .reset }
-    received.append(contentsOf: piece[..<count])
-    return nil
+    guard let piece = connection.receive() else { return .reset }
+    received += piece
+    return piece.isEmpty ? .closed : nil
   }
 
   /// Receives until the server closes.

@@ -1,33 +1,21 @@
 import Base
+import Runtime
 import Testing
 
 @testable import Placement
-
-/// The same numbers for the same seed.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
-  }
-}
 
 func node(
   _ number: Int, server: Int? = nil, zone: String = "", weight: Int = 100,
   state: PlacementNode.State = .active
 ) -> PlacementNode {
-  var random = SplitMix(state: UInt64(number) &* 7919)
+  let random = SeededRandom(seed: UInt64(number) &* 7919)
   return PlacementNode(
     id: StoreID(high: random.next(), low: random.next()), server: "server-\(server ?? number)",
     zone: zone, weight: weight, state: state)
 }
 
 func keys(_ count: Int, seed: UInt64 = 1) -> [ExtentID] {
-  var random = SplitMix(state: seed)
+  let random = SeededRandom(seed: seed)
   return (0..<count).map { _ in ExtentID(high: random.next(), low: random.next()) }
 }
 
@@ -175,7 +163,7 @@ func load(_ ring: PlacementRing, count: Int, keys: [ExtentID]) -> [StoreID: Int]
   func order() {
     var nodes = (0..<12).map { node($0, weight: 50 + $0 * 10) }
     let ring = PlacementRing(nodes: nodes, width: 6)
-    var random = SplitMix(state: 5)
+    var random = SeededRandom(seed: 5)
     nodes.shuffle(using: &random)
     let other = PlacementRing(nodes: nodes + [nodes[0]], width: 6)
     for key in keys(300) { #expect(ring.place(key, count: 6) == other.place(key, count: 6)) }

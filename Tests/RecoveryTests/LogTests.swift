@@ -44,13 +44,10 @@ struct LogTests {
       if number % 100 == 50 { _ = try await node.recovery.stepLog() }
       fixture.clock.advance(seconds: 1)
     }
-    let (database, report) = try await fixture.rebuild("rebuilt", losing: lost)
+    let report = try await fixture.expectRebuilt("rebuilt", losing: lost, as: node)
     #expect(report.transactions > 100)
     #expect(report.unreadablePieces == 0)
     #expect(report.tornGroups == 0)
-    let found = try await differences(node.store, database.store)
-    #expect(found == [], "seed \(seed)")
-    await database.close()
     let again = try await fixture.open("rebuilt", stores: fixture.storeSet(losing: lost))
     try await expectSame(node, again)
     await again.close()
@@ -91,10 +88,7 @@ struct LogTests {
       node.recovery.logStatus.pieces > 0 ? 1 : nil
     }
     #expect(pieces.count == 2)
-    let (database, _) = try await fixture.rebuild("rebuilt", losing: [0, 3])
-    let found = try await differences(first.store, database.store)
-    #expect(found == [])
-    await database.close()
+    try await fixture.expectRebuilt("rebuilt", losing: [0, 3], as: first)
     await first.close()
     await fixture.close()
   }
@@ -132,9 +126,7 @@ struct LogTests {
   @Test("A commit that no store of the log takes is not acknowledged; later it is logged")
   func refusingStores() async throws {
     let fixture = try RecoveryFixture(seed: 23)
-    let flaky = fixture.stores.map(FlakyStore.init)
-    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
-    let node = try await fixture.open("original", stores: set)
+    let (node, flaky) = try await fixture.openFlaky("original")
     _ = try await node.recovery.makeSnapshot()
     let bucket = try await node.bucket("bucket")
     try await node.put("kept", [1, 2, 3], in: bucket)
@@ -164,10 +156,7 @@ struct LogTests {
       fixture.clock.advance(seconds: 31)
       _ = try await node.recovery.stepLog()
     }
-    let (late, _) = try await fixture.rebuild("late")
-    let found = try await differences(node.store, late.store)
-    #expect(found == [])
-    await late.close()
+    try await fixture.expectRebuilt("late", as: node)
     await node.close()
     await fixture.close()
   }
@@ -175,9 +164,7 @@ struct LogTests {
   @Test("What is acknowledged takes to the log what it builds on and no store of the log took")
   func dependentChanges() async throws {
     let fixture = try RecoveryFixture(seed: 33)
-    let flaky = fixture.stores.map(FlakyStore.init)
-    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
-    let node = try await fixture.open("original", stores: set)
+    let (node, flaky) = try await fixture.openFlaky("original")
     _ = try await node.recovery.makeSnapshot()
     let bucket = try await node.bucket("bucket")
     let content = fixture.random.bytes(30_000)
@@ -199,11 +186,8 @@ struct LogTests {
       storageClass: "STANDARD", checksum: nil)
     try await node.put("acknowledged", [1, 2, 3], in: try await node.bucket("unlogged"))
 
-    let (early, report) = try await fixture.rebuild("early")
+    let report = try await fixture.expectRebuilt("early", as: node)
     #expect(report.reconciliation.quarantined == 0)
-    let differences = try await differences(node.store, early.store)
-    #expect(differences == [])
-    await early.close()
     let again = try await fixture.open("early")
     #expect(try await again.read("unlogged", in: bucket) == content)
     await again.close()
@@ -214,19 +198,14 @@ struct LogTests {
   @Test("A piece whose answer was lost is as good as one that was answered")
   func lostAnswers() async throws {
     let fixture = try RecoveryFixture(seed: 24)
-    let flaky = fixture.stores.map(FlakyStore.init)
-    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
-    let node = try await fixture.open("original", stores: set)
+    let (node, flaky) = try await fixture.openFlaky("original")
     _ = try await node.recovery.makeSnapshot()
     let bucket = try await node.bucket("bucket")
     for store in flaky { store.fault = .losesAnswer }
     await #expect(throws: EngineError.metadata(.unknownOutcome)) {
       try await node.put("maybe", [1, 2, 3], in: bucket)
     }
-    let (database, _) = try await fixture.rebuild("rebuilt")
-    let found = try await differences(node.store, database.store)
-    #expect(found == [])
-    await database.close()
+    try await fixture.expectRebuilt("rebuilt", as: node)
     await node.close()
     await fixture.close()
   }
@@ -234,9 +213,7 @@ struct LogTests {
   @Test("Stores that fail are replaced by others, and the status says how many copies there are")
   func failover() async throws {
     let fixture = try RecoveryFixture(seed: 25)
-    let flaky = fixture.stores.map(FlakyStore.init)
-    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
-    let node = try await fixture.open("original", stores: set)
+    let (node, flaky) = try await fixture.openFlaky("original")
     let bucket = try await node.bucket("bucket")
     #expect(node.recovery.logStatus.lastCopies == 3)
     for store in flaky.prefix(3) { store.fault = .refuses }
@@ -253,9 +230,7 @@ struct LogTests {
   @Test("A caller that goes away while it writes for all harms neither them nor the stores")
   func callerGone() async throws {
     let fixture = try RecoveryFixture(seed: 27)
-    let flaky = fixture.stores.map(FlakyStore.init)
-    let set = StoreSet(stores: flaky, ring: fixture.storeSet().ring)
-    let node = try await fixture.open("original", stores: set)
+    let (node, flaky) = try await fixture.openFlaky("original")
     let journal = try #require(node.recovery.journal)
     let caller = Task {
       while !Task.isCancelled { await Task.yield() }
@@ -266,7 +241,7 @@ struct LogTests {
     caller.cancel()
     try await caller.value
     #expect(node.recovery.logStatus.lastCopies == 3)
-    #expect(flaky.allSatisfy { set.state(of: $0.id) == .active })
+    #expect(flaky.allSatisfy { node.engine.stores.state(of: $0.id) == .active })
     await node.close()
     await fixture.close()
   }
@@ -304,10 +279,7 @@ struct LogTests {
     #expect(try await node.store.pendingChanges() == 3)
     await node.database.close()
     let next = try await fixture.open("original")
-    let (database, _) = try await fixture.rebuild("rebuilt")
-    let found = try await differences(next.store, database.store)
-    #expect(found == [])
-    await database.close()
+    try await fixture.expectRebuilt("rebuilt", as: next)
     await next.close()
     await fixture.close()
   }
@@ -347,10 +319,7 @@ struct LogTests {
       counts.append(inventory.logPieces.count)
     }
     #expect(counts[3] < counts[0] + counts[1])
-    let (database, _) = try await fixture.rebuild("rebuilt")
-    let found = try await differences(node.store, database.store)
-    #expect(found == [])
-    await database.close()
+    try await fixture.expectRebuilt("rebuilt", as: node)
     await node.close()
     await fixture.close()
   }

@@ -133,6 +133,26 @@ final class RecoveryFixture: Sendable {
     }
   }
 
+  /// Rebuilds, and expects every table to be as `node` has it.
+  @discardableResult
+  func expectRebuilt(
+    _ name: String, losing lost: Set<Int> = [], as node: RecoveryNode,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws -> RebuildReport {
+    let (database, report) = try await rebuild(name, losing: lost)
+    let found = try await differences(node.store, database.store)
+    #expect(found == [], sourceLocation: sourceLocation)
+    await database.close()
+    return report
+  }
+
+  /// Opens a node whose stores the test makes fail.
+  func openFlaky(_ name: String) async throws -> (node: RecoveryNode, stores: [FlakyStore]) {
+    let flaky = stores.map(FlakyStore.init)
+    let node = try await open(name, stores: StoreSet(stores: flaky, ring: storeSet().ring))
+    return (node, flaky)
+  }
+
   func close() async {
     await withTaskExecutorPreference(RecoveryFixture.pool) {
       for store in stores { await store.shutdown() }

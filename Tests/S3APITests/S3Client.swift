@@ -1,24 +1,13 @@
-import TestSupport
 import Base
 import Checksums
 import Crypto
-import Glibc
 import Runtime
 import Signing
+import TestSupport
 
-/// One answer as a client sees it.
-struct S3Answer: Sendable {
-  var status: Int
-  var headers: [(name: String, value: String)]
-  var body: [UInt8]
+typealias S3Answer = HTTPAnswer
 
-  /// The first header of a lower-case name.
-  func header(_ name: String) -> String? {
-    headers.first { $0.name.lowercased() == name }?.value
-  }
-
-  var text: String { String(decoding: body, as: UTF8.self) }
-
+extension HTTPAnswer {
   /// The error code of the body, empty when there is none.
   var code: String { values("Code").first ?? "" }
 
@@ -109,7 +98,7 @@ struct S3Client: Sendable {
       method, path, query: query, headers: headers, body: body, payload: payload,
       as: authentication, host: host, trailerOf: summed)
     spoil(&request)
-    return try await exchange(request.bytes, isHead: method == "HEAD")
+    return try await exchange(request.bytes)
   }
 
   /// The request, signed.
@@ -187,12 +176,12 @@ struct S3Client: Sendable {
   }
 
   /// Sends bytes over a new connection and reads the answer.
-  func exchange(_ bytes: [UInt8], isHead: Bool = false) async throws -> S3Answer {
+  func exchange(_ bytes: [UInt8]) async throws -> S3Answer {
     let port = port
     return try await Self.threads.run {
-      let connection = try RawConnection(port: port)
+      let connection = try LoopbackConnection(port: port)
       connection.send(bytes)
-      return try RawConnection.parse(connection.receiveAll(), isHead: isHead)
+      return try S3Answer(parsing: connection.receiveAll())
     }
   }
 }

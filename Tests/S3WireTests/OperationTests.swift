@@ -1,3 +1,4 @@
+import Runtime
 import S3Wire
 import Testing
 
@@ -129,7 +130,7 @@ struct OperationTests {
   @Test("any method and query route to one operation or a defined error", arguments: 0..<4)
   func fuzz(seed: UInt64) {
     print("Router fuzz seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     let words = [
       "acl", "uploads", "uploadId=", "partNumber=1", "list-type=2", "id", "tagging", "select",
       "delete", "x", "versions", "policy=", "%61cl", "",

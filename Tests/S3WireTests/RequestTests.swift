@@ -1,5 +1,6 @@
 import Base
 import Checksums
+import Runtime
 import S3Wire
 import Testing
 
@@ -71,7 +72,7 @@ struct ParameterTests {
   @Test("tokens come back as they were made, and no other is taken", arguments: 0..<4)
   func tokens(seed: UInt64) throws {
     print("Token seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     for _ in 0..<300 {
       let key = (0..<Int.random(in: 1...1024, using: &random)).map { _ in
         UInt8.random(in: 0...255, using: &random)
@@ -232,7 +233,7 @@ struct BodyTests {
   @Test("any bytes give a body or a defined error", arguments: 0..<4)
   func fuzzClass24(seed: UInt64) {
     print("Body fuzz seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     let delete =
       "<Delete><Object><Key>a&amp;</Key><Size>12</Size></Object><Quiet>true</Quiet></Delete>"
     let complete = text(Self.complete([1, 2, 3]))

@@ -1,5 +1,6 @@
 import Base
 import Checksums
+import Runtime
 import S3Wire
 import Testing
 
@@ -68,7 +69,7 @@ struct ResponseTests {
   @Test("times are those of the calendar", arguments: 0..<4)
   func times(seed: UInt64) throws {
     print("Time seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     for _ in 0..<300 {
       let seconds = Int64.random(in: 0...253_402_300_799, using: &random)
       let time = Timestamp(milliseconds: seconds * 1000 + 999)

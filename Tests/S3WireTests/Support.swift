@@ -1,3 +1,4 @@
+import Runtime
 import S3Wire
 
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
@@ -16,20 +17,8 @@ func code(_ body: () throws -> Void) -> S3Error.Code? {
   }
 }
 
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
-
 /// Changes a few bytes of a text at random.
-func mutate(_ text: String, _ random: inout SplitMix64) -> [UInt8] {
+func mutate(_ text: String, _ random: inout SeededRandom) -> [UInt8] {
   var bytes = Array(text.utf8)
   for _ in 0..<Int.random(in: 1...4, using: &random) {
     let index = Int.random(in: 0...bytes.count, using: &random)

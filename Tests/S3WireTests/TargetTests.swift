@@ -1,3 +1,4 @@
+import Runtime
 import S3Wire
 import Testing
 
@@ -90,7 +91,7 @@ struct TargetTests {
   @Test("any bytes give a target or a defined error", arguments: 0..<4)
   func fuzzClass24(seed: UInt64) {
     print("Target fuzz seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     for _ in 0..<2000 {
       do {
         let result = try RequestTarget(

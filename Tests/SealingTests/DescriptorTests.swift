@@ -1,4 +1,5 @@
 import Base
+import Runtime
 import Testing
 
 @testable import Sealing
@@ -141,7 +142,7 @@ struct DescriptorTests {
   @Test(
     "changed, cut and random bytes decode or throw, and what decodes is stable", arguments: 0..<20)
   func fuzz(_ seed: UInt64) throws {
-    var random = SplitMix(seed: seed)
+    var random = SeededRandom(seed: seed)
     let whole = try Fixture.descriptor().encoded()
     var decoded = 0
     for _ in 0..<500 {

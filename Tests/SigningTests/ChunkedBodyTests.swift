@@ -1,5 +1,6 @@
 import Base
 import Crypto
+import Runtime
 import Signing
 import Testing
 
@@ -160,7 +161,7 @@ struct ChunkedBodyTests {
   @Test("every split gives the same payload and events", arguments: modes, 0..<4)
   func splitInvariance(mode: PayloadMode, seed: UInt64) throws {
     print("Chunked split seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     for length in [0, 1, 8191, 8192, 8193, 20_000] {
       let payload = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }
       let body = Self.body(mode, payload)
@@ -360,7 +361,7 @@ struct ChunkedBodyTests {
   @Test("any bytes give an error or the payload that was signed", arguments: modes, 0..<4)
   func fuzzClass24(mode: PayloadMode, seed: UInt64) throws {
     print("Chunked fuzz seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     let payload = [UInt8](repeating: 0x30, count: 8200)
     let body = Self.body(mode, payload)
     for _ in 0..<300 {

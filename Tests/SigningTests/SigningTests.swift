@@ -1,4 +1,5 @@
 import Base
+import Runtime
 import Signing
 import Testing
 
@@ -323,7 +324,7 @@ struct SigningFuzzTests {
   @Test("any bytes give a defined answer and never a valid signature", arguments: 0..<8)
   func fuzzClass24(seed: UInt64) throws {
     print("Signing fuzz seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     let header = try TestRequest("PUT", "/b/k", query: "a=b", [host, ("x-amz-meta-a", "b")])
       .signed()
     let presigned = try TestRequest("GET", "/b/k%20", [host]).presigned()
@@ -354,7 +355,7 @@ struct SigningFuzzTests {
     }
   }
 
-  private func mutate(_ text: String, _ random: inout SplitMix64) -> String {
+  private func mutate(_ text: String, _ random: inout SeededRandom) -> String {
     var bytes = Array(text.utf8)
     for _ in 0..<Int.random(in: 1...3, using: &random) {
       let index = Int.random(in: 0...bytes.count, using: &random)

@@ -1,4 +1,5 @@
 import Base
+import Runtime
 import Testing
 import XML
 
@@ -85,7 +86,7 @@ struct XMLReaderTests {
   @Test("any bytes give a tree or an error", arguments: 0..<8)
   func fuzz(seed: UInt64) {
     print("XML fuzz seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     let base = Array(
       "<?xml version=\"1.0\"?><D xmlns='x'><O><K>a&amp;&#x41;<![CDATA[z]]></K></O><!--c--></D>".utf8
     )
@@ -131,7 +132,7 @@ struct XMLWriterTests {
   @Test("whatever text XML can carry is read back as it was", arguments: 0..<4)
   func roundTrip(seed: UInt64) throws {
     print("XML round trip seed \(seed)")
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     for _ in 0..<200 {
       var text = ""
       for _ in 0..<Int.random(in: 0...40, using: &random) {
@@ -144,17 +145,5 @@ struct XMLWriterTests {
       writer.element("a", text)
       #expect(try XMLReader.parse(writer.bytes, limits: limits).textBytes == Array(text.utf8))
     }
-  }
-}
-
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

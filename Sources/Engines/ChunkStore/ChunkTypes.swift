@@ -74,6 +74,14 @@ public struct ChunkTrailer: Hashable, Sendable {
     self.wrappedKey = wrappedKey
     self.descriptor = descriptor
   }
+
+  /// Whether checksums cover just that range of the chunk's data.
+  func covers(_ range: Range<Int>) -> Bool {
+    let span = ChunkLimits.checksumSpan
+    return range.lowerBound >= 0 && range.upperBound <= dataLength
+      && range.lowerBound.isMultiple(of: span)
+      && (range.upperBound.isMultiple(of: span) || range.upperBound == dataLength)
+  }
 }
 
 /// The bounds of format 1.

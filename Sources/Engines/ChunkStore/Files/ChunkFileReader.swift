@@ -34,12 +34,7 @@ final class ChunkFileReader: ChunkReader {
   func read(
     _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError) {
-    precondition(
-      range.lowerBound >= 0 && range.upperBound <= trailer.dataLength
-        && range.lowerBound.isMultiple(of: ChunkLimits.checksumSpan)
-        && (range.upperBound.isMultiple(of: ChunkLimits.checksumSpan)
-          || range.upperBound == trailer.dataLength),
-      "a range that checksums do not cover")
+    precondition(trailer.covers(range), "a range that checksums do not cover")
     guard !range.isEmpty else { return }
     let handle = self.handle.withLock { $0 }
     guard let handle else { throw .io("the chunk was closed") }

@@ -42,12 +42,7 @@ final class SmallChunkReader: ChunkReader {
   func read(
     _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError) {
-    precondition(
-      range.lowerBound >= 0 && range.upperBound <= trailer.dataLength
-        && range.lowerBound.isMultiple(of: ChunkLimits.checksumSpan)
-        && (range.upperBound.isMultiple(of: ChunkLimits.checksumSpan)
-          || range.upperBound == trailer.dataLength),
-      "a range that checksums do not cover")
+    precondition(trailer.covers(range), "a range that checksums do not cover")
     guard !range.isEmpty else { return }
     for _ in 0..<Self.attempts {
       guard let place = self.place.withLock({ $0 }) else { throw .io("the chunk was closed") }
