@@ -3,6 +3,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import boto3
@@ -12,7 +13,7 @@ import pytest
 from support import data, tools
 from support.cluster_processes import QUICK, Cluster
 from support.databases import Postgres
-from support.server import ACCESS_KEY, SECRET_KEY, Server, binary, free_ports
+from support.server import ROOT, Server, binary, free_ports
 
 names = itertools.count()
 
@@ -176,3 +177,14 @@ def pytest_runtest_makereport(item, call):
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, Cluster):
                 report.sections.append(("logs of the cluster", value.failure_logs()))
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory):
+    """The library that fails or drops syncs."""
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", library,
+         ROOT / "Tests/System/support/faults.c", "-ldl"], check=True)
+    return library

@@ -8,25 +8,17 @@ import time
 
 import pytest
 
-from support import data
+from support import objects
+from support.objects import check
 from support.server import ACCESS_KEY, SECRET_KEY, binary
 from support.signing import Signer
 
+# Two of them are in chunks of their own.
 SIZES = [500, 60_000, 900_000, 3_000_000]
 
 
 def fill(server, prefix="k"):
-    assert server.s3("PUT", "/bucket").status in (200, 409)
-    bodies = {f"{prefix}{size}": data.content((prefix, size), size) for size in SIZES}
-    for key, body in bodies.items():
-        assert server.s3("PUT", f"/bucket/{key}", body=body).status == 200
-    return bodies
-
-
-def check(server, bodies):
-    for key, body in bodies.items():
-        answer = server.s3("GET", f"/bucket/{key}")
-        assert (answer.status, answer.body == body) == (200, True), (key, answer)
+    return objects.fill(server, prefix, SIZES)
 
 
 def await_repairs(server, timeout=40):

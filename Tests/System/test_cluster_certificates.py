@@ -1,5 +1,4 @@
 """Certificates and authorities that are replaced while everything runs."""
-import os
 import re
 import subprocess
 

@@ -2,7 +2,6 @@
 import random
 import re
 import shutil
-import time
 
 import pytest
 

@@ -2,41 +2,11 @@
 import errno
 import pathlib
 import shutil
-import subprocess
 
 import pytest
 
-from support import data
 from support.mounts import Disks
-from support.server import ROOT
-
-SIZES = [200, 60_000, 400_000, 2_500_000]
-
-
-@pytest.fixture(scope="session")
-def faults(tmp_path_factory):
-    """The library that fails or drops syncs."""
-    library = tmp_path_factory.mktemp("faults") / "faults.so"
-    compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", library,
-         ROOT / "Tests/System/support/faults.c", "-ldl"], check=True)
-    return library
-
-
-def fill(server, prefix="k"):
-    """Objects of each size class; key → body."""
-    assert server.s3("PUT", "/bucket").status in (200, 409)
-    bodies = {f"{prefix}{size}": data.content((prefix, size), size) for size in SIZES}
-    for key, body in bodies.items():
-        assert server.s3("PUT", f"/bucket/{key}", body=body).status == 200
-    return bodies
-
-
-def check(server, bodies):
-    for key, body in bodies.items():
-        answer = server.s3("GET", f"/bucket/{key}")
-        assert (answer.status, answer.body == body) == (200, True), (key, answer)
+from support.objects import check, fill
 
 
 def test_everything_is_there_after_a_stop_and_a_start(private):

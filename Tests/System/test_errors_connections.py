@@ -107,9 +107,7 @@ def test_readers_that_do_not_read_do_not_hold_up_others(still):
     target = still.presign("GET", "bucket", "large")
     lazy = []
     for _ in range(40):
-        connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(("127.0.0.1", still.ports["s3"]))
+        connection = http.connect_lazy(still.ports["s3"])
         connection.sendall(http.head_bytes("GET", target, [("Host", still.host)]))
         lazy.append(connection)
     begin = time.monotonic()

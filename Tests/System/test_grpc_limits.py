@@ -11,7 +11,6 @@ from support import chunk_service
 from support.chunk_service import Service
 from support.cluster_processes import Cluster
 from support.proxy import Proxy
-from test_durability import faults  # noqa: F401, a fixture
 from test_grpc import code
 
 # What no metadata name would be swept in the end: not while the tests run.
@@ -107,7 +106,7 @@ def test_a_full_store_refuses_writes_and_nothing_else(server, open_service):
 
 
 @pytest.mark.parametrize("length", [5000, 1 << 20])
-def test_a_store_whose_sync_failed_is_fenced(server, open_service, faults, tmp_path, length):  # noqa: F811
+def test_a_store_whose_sync_failed_is_fenced(server, open_service, faults, tmp_path, length):
     trigger = tmp_path / "fail"
     restart(server, LD_PRELOAD=str(faults), FAULT_SYNC_FAIL="a:/store/", FAULT_WHILE=str(trigger))
     service = open_service(server)

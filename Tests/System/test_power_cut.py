@@ -12,7 +12,6 @@ import pytest
 
 from support.mounts import Disks
 from support.storm import SIZES, Storm
-from test_durability import faults  # noqa: F401, a fixture
 
 STORES = 6
 
@@ -106,7 +105,7 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_server_without_one_of_its_syncs_is_found_out(disks, make_server, faults, mutant):  # noqa: F811
+def test_a_server_without_one_of_its_syncs_is_found_out(disks, make_server, faults, mutant):
     environment, kind = MUTANTS[mutant]
     if "FAULT_SYNC_DROP" in environment:
         environment = {**environment, "LD_PRELOAD": str(faults)}

@@ -10,8 +10,7 @@ import pytest
 
 from support import data
 from support.mounts import Disks
-
-SIZES = [200, 60_000, 400_000, 2_500_000]
+from support.objects import SIZES, check, fill
 
 
 @pytest.fixture
@@ -19,21 +18,6 @@ def disks():
     made = Disks()
     yield made
     made.discard()
-
-
-def fill(server, prefix):
-    assert server.s3("PUT", "/bucket").status in (200, 409)
-    bodies = {f"{prefix}{size}": data.content((prefix, size), size) for size in SIZES}
-    for key, body in bodies.items():
-        answer = server.s3("PUT", f"/bucket/{key}", body=body)
-        assert answer.status == 200, answer
-    return bodies
-
-
-def check(server, bodies):
-    for key, body in bodies.items():
-        answer = server.s3("GET", f"/bucket/{key}")
-        assert (answer.status, answer.body == body) == (200, True), (key, answer)
 
 
 def states(server):

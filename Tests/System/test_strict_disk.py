@@ -16,7 +16,6 @@ from support import data
 from support.server import Server, binary
 from support.strict_disk import StrictDisk
 from test_crash import CASES, QUICK, kill_at
-from test_durability import faults  # noqa: F401, a fixture
 
 # Inline, volume record, chunk files.
 SIZES = [300, 60_000, 400_000, 700_000]
@@ -86,7 +85,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path, faults, make_server):  # noqa: F811
+def world(tmp_path, faults, make_server):
     return lambda drop=None: World(tmp_path / "world", faults, make_server, drop)
 
 
@@ -299,7 +298,7 @@ def test_a_start_makes_durable_what_a_killed_one_left_without_its_sync(world, st
 
 
 @pytest.fixture(scope="module")
-def step_outcomes(tmp_path_factory, faults):  # noqa: F811
+def step_outcomes(tmp_path_factory, faults):
     """Each step of the server's work with a power cut at it, several side by side."""
     directory = tmp_path_factory.mktemp("steps")
 

@@ -38,6 +38,14 @@ def connect(port, timeout=20):
     return socket.create_connection(("127.0.0.1", port), timeout)
 
 
+def connect_lazy(port):
+    """A connection of a reader for whom the system takes in as little as it can."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    return connection
+
+
 def read_response(connection, method="GET"):
     """The next response on a connection."""
     raw = http.client.HTTPResponse(connection, method=method)
