@@ -82,23 +82,24 @@ public final class TombstoneWorker: BackgroundWorker {
   /// Deletes what can be; returns how many chunks are gone.
   private func delete(_ tombstones: [Tombstone]) async throws -> Int {
     let strayStores = strayStores().filter { engine.stores.state(of: $0) != .offline }
-    // Without a tombstone where it counts for nothing whether the chunk is gone.
-    var work: [StoreID: [(tombstone: Int?, chunk: ChunkID)]] = [:]
+    var work: [StoreID: [(tombstone: Int, chunk: ChunkID)]] = [:]
+    for store in strayStores { work[store] = [] }
+    // What these stores are asked besides; that it is gone there is not waited for.
+    var anywhere: [ChunkID] = []
     for (position, tombstone) in tombstones.enumerated() {
       let isNew = tombstone.unconfirmed.nonzeroBitCount == tombstone.stores.count
       for (index, store) in tombstone.stores.enumerated()
       where index < 32 && tombstone.unconfirmed & 1 << UInt32(index) != 0 {
         let chunk = ChunkID(extent: tombstone.extent, index: UInt8(index))
         work[store, default: []].append((position, chunk))
-        for other in strayStores where isNew && other != store {
-          work[other, default: []].append((nil, chunk))
-        }
+        if isNew { anywhere.append(chunk) }
       }
     }
     let outcomes = await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
       // In the order of the stores: nothing depends on how they are hashed.
       for (store, chunks) in work.sorted(by: { $0.key < $1.key }) {
-        let ids = chunks.map(\.chunk)
+        let ids = chunks.map(\.chunk) + (strayStores.contains(store) ? anywhere : [])
+        guard !ids.isEmpty else { continue }
         group.addTask(executorPreference: engine.pool) { [engine, hasLeft] in
           guard let target = engine.stores[store] else {
             // Gone for good, with all that it held; where nobody leaves, a store may be unknown yet.
@@ -120,9 +121,7 @@ public final class TombstoneWorker: BackgroundWorker {
         note(error, of: store)
         continue
       }
-      for case (let position?, let chunk) in chunks {
-        confirmed[position] |= 1 << UInt32(chunk.index)
-      }
+      for (position, chunk) in chunks { confirmed[position] |= 1 << UInt32(chunk.index) }
     }
     let confirmations = zip(tombstones, confirmed).compactMap { tombstone, chunks in
       chunks == 0 ? nil : (extent: tombstone.extent, chunks: chunks)
