@@ -47,6 +47,8 @@ ACCEPTED = {
     "a refused swap beside the winner": [
         write(1, 2, "a"), write(3, 7, "b", ("match", "a")),
         write(4, 6, "c", ("match", "a"), "refused"), read(8, 9, "b")],
+    "unknown swaps one after the other, the last of them seen": [
+        lost(1, "a"), lost(1, "b", ("match", "a")), lost(1, "c", ("match", "b")), read(2, 3, "c")],
 }
 
 REFUSED = {
@@ -69,6 +71,10 @@ REFUSED = {
         write(1, 2, "b"), lost(3, "a"), read(4, 5, "a"), write(6, 7, "c"), read(8, 9, "a")],
     "an unknown create beside an object": [
         write(1, 2, "b"), lost(3, "a", ("none",)), read(4, 5, "a")],
+    "unknown swaps, the first of them called too late": [
+        lost(4, "a"), lost(1, "b", ("match", "a")), lost(1, "c", ("match", "b")), read(2, 3, "c")],
+    "unknown swaps in a circle": [
+        lost(1, "b", ("match", "c")), lost(1, "c", ("match", "b")), read(2, 3, "c")],
 }
 
 
@@ -183,15 +189,20 @@ def explained_by_trying_all(operations):
     return False
 
 
-def any_operation(source, own_value):
+def any_operation(source, own_value, swaps):
+    """`swaps`: mostly conditional writes without an answer, which lean on one another."""
     called = source.randrange(12)
     returned = called + 1 + source.randrange(6)
-    kind = source.choice(["read", "read", "write", "write", "delete"])
+    kind = source.choice(["read", "write", "write", "write"] if swaps else [
+        "read", "read", "write", "write", "delete"])
     condition = outcome = None
     if kind == "write":
-        condition = source.choice([None, None, ("none",), ("match", source.choice("abcd"))])
+        match = ("match", source.choice("abcd"))
+        condition = source.choice([None, ("none",), match] + [[None], [match] * 3][swaps])
     if kind != "read":
-        outcome = source.choice(["done", "done", "unknown"] + ["refused"] * (condition is not None))
+        outcome = source.choice(
+            ["done", "unknown"] + [["done"], ["unknown"] * 2][swaps]
+            + ["refused"] * (condition is not None))
     value = ABSENT if kind == "delete" else source.choice(
         [ABSENT, *"abcd"] if kind == "read" else [own_value])
     return Operation(
@@ -204,8 +215,9 @@ def test_the_search_agrees_with_the_definition():
     print("seed", seed)
     source = random.Random(seed)
     verdicts = collections.Counter()
-    for _ in range(3000):
-        operations = [any_operation(source, value) for value in "abcdef"[:source.randrange(2, 7)]]
+    for index in range(3000):
+        values = "abcdef"[:source.randrange(2, 7)]
+        operations = [any_operation(source, value, swaps=index % 2) for value in values]
         expected = explained_by_trying_all(operations)
         assert linearizable(operations) == expected, operations
         verdicts[expected] += 1

@@ -171,20 +171,12 @@ def settle(operations, initial):
     """(operations that have a place in every order, those that may have none), by their calls.
 
     A write without an answer whose value was seen took effect, before the first that saw it
-    returned. Others without an answer are optional.
+    returned, and so it saw the value of its own condition. Others without an answer are optional.
     """
     written = [initial, *(o.value for o in operations if o.kind == "write")]
     if len(set(written)) < len(written):
         raise ValueError("each write needs a value of its own")
-    witnesses = {}
-    for o in operations:
-        if o.kind == "read":
-            value = o.value
-        elif o.outcome == "done" and o.condition and o.condition[0] == "match":
-            value = o.condition[1]
-        else:
-            continue
-        witnesses[value] = min(o.returned, witnesses.get(value, FOREVER))
+    witnesses = seen_before(operations)
     named = witnesses.keys() | {o.condition[1] for o in operations if o.condition and o.condition[1:]}
     needed, optional = [], []
     for o in sorted(operations, key=lambda o: o.called):
@@ -198,6 +190,24 @@ def settle(operations, initial):
             value = o.value if o.kind == "delete" or o.value in named else UNSEEN
             optional.append(dataclasses.replace(o, value=value))
     return needed, optional
+
+
+def seen_before(operations):
+    """{value that some operation saw: when the first that saw it had returned}."""
+    writers = {o.value: o for o in operations if o.kind == "write" and o.outcome == "unknown"}
+    sights = [
+        (o.value if o.kind == "read" else o.condition[1], o.returned) for o in operations
+        if o.kind == "read" or o.outcome == "done" and o.condition and o.condition[0] == "match"]
+    witnesses = {}
+    while sights:
+        value, moment = sights.pop()
+        if moment >= witnesses.get(value, FOREVER):
+            continue
+        witnesses[value] = moment
+        writer = writers.get(value)
+        if writer and writer.condition and writer.condition[0] == "match":
+            sights.append((writer.condition[1], moment))
+    return witnesses
 
 
 def candidates(operations, done, first):
@@ -218,8 +228,9 @@ def candidates(operations, done, first):
 def helped(operation, optional, used, state, earliest):
     """What `operation` can come to if one optional operation has its moment right before it.
 
-    An optional one helps only by changing what the next one sees, so no other place need be tried;
-    and one is enough, since none of them needs another to come to its own effect unseen.
+    An optional one helps only by changing what the next one sees, so no other place need be tried.
+    One is enough: it takes two only to come to one certain value, and whoever wrote a value that
+    was seen is no optional one.
     """
     found, alike = [], set()
     for index, other in enumerate(optional):
