@@ -5,7 +5,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A clock on which waiting takes no time: it notes how long was asked for and moves on.
+/// A clock on which waiting takes no time: it notes how long was asked for and moves on, and by a
+/// tick whenever it is looked at.
 final class InstantClock: Clock {
   struct Instant: InstantProtocol {
     var offset: Duration
@@ -21,11 +22,20 @@ final class InstantClock: Clock {
 
   private let state = Mutex(State())
   private let maximumSleeps: Int
+  private let tick: Duration
 
   /// After so many waits the next one never ends but by cancellation.
-  init(maximumSleeps: Int = .max) { self.maximumSleeps = maximumSleeps }
+  init(maximumSleeps: Int = .max, tick: Duration = .zero) {
+    self.maximumSleeps = maximumSleeps
+    self.tick = tick
+  }
 
-  var now: Instant { state.withLock { $0.now } }
+  var now: Instant {
+    state.withLock { state in
+      state.now.offset += tick
+      return state.now
+    }
+  }
   var minimumResolution: Duration { .nanoseconds(1) }
   var sleeps: [Duration] { state.withLock { $0.sleeps } }
 

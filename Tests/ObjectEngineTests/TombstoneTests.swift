@@ -135,4 +135,23 @@ struct TombstoneTests {
     #expect(worker.progress.itemsDone == 6)
     await installation.close()
   }
+
+  @Test("it rests between batches, unless what it deletes has been due for long")
+  func pace() async throws {
+    let installation = try await Installation.open(InstallationPlan(seed: 6))
+    let many = (0..<3 * TombstoneWorker.batch).map { number in
+      (id: ExtentID(epoch: 1, random: (0, UInt64(number))), stores: installation.plan.stores)
+    }
+    try await installation.store.discard(many)
+    let worker = TombstoneWorker(engine: installation.engine, delay: .seconds(900), log: .none)
+    func step() async throws -> StepOutcome {
+      try await installation.onPool { try await worker.step() }
+    }
+    installation.clock.advance(seconds: 959)
+    #expect(try await step() == .throttled)
+    installation.clock.advance(seconds: 2)
+    #expect(try await step() == .busy)
+    #expect(try await installation.store.counts().tombstones == TombstoneWorker.batch)
+    await installation.close()
+  }
 }

@@ -37,7 +37,8 @@ public protocol BackgroundWorker: Sendable {
   var isUrgent: Bool { get }
   /// The longest delay before a step is tried again that failed.
   var longestDelay: Duration { get }
-  /// Does a bounded piece of work. After an error it is called again, after a growing delay.
+  /// Does a bounded piece of work; what takes long calls `DutyCycle.rest` now and then. After an
+  /// error it is called again, after a growing delay.
   func step() async throws -> StepOutcome
   /// Another process may have done this work since the last step: what is remembered of it counts
   /// no more. Called between steps.

@@ -26,6 +26,7 @@ extension ExtentRepairer {
             fail(index, error, &job)
           }
         }
+        try await DutyCycle.current?.rest()
       }
       guard !writers.isEmpty else { return }
       for (index, trailer) in try rebuild.trailers() {

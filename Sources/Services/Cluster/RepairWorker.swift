@@ -42,11 +42,14 @@ public final class RepairWorker: BackgroundWorker {
     }
     for item in items {
       let ring = repairer.engine.stores.ringVersion
-      let outcome = try await repairer.repair(item.extent.id, chunks: item.chunks)
+      let isUrgent = Self.isUrgent(item)
+      let outcome = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
+        try await repairer.repair(item.extent.id, chunks: item.chunks)
+      }
       // A scrub or a move is at it; that says nothing of whether a repair would come about.
       if case .busy = outcome { continue }
       try await note(outcome, of: item.extent.id, begunWith: ring)
-      return Self.isUrgent(item) ? .busy : .throttled
+      return isUrgent ? .busy : .throttled
     }
     return .idle(nextAfter: min(interval, Self.shortRest))
   }

@@ -11,15 +11,20 @@ public import Telemetry
 /// A tombstone's chunks go once it is older than the delay and than the oldest read that runs, each
 /// store's at once; the store is confirmed only after its delete is durable. Stores that do not
 /// answer keep their chunks, and the tombstone stays for them. Other stores in which former copies
-/// may lie are asked too, once.
+/// may lie are asked too, once. It rests between its batches, since deletions and writes are in each
+/// other's way, unless it falls behind.
 public final class TombstoneWorker: BackgroundWorker {
   /// Tombstones that one step looks at, where nothing is in the way.
-  static let batch = 256
+  package static let batch = 64
   /// Tombstones that one step looks at, where many wait for stores that are away.
   static let largestBatch = 16_384
+  /// It has fallen behind when a whole batch has been due for longer than this.
+  static let patience: Duration = .seconds(60)
 
   /// `tombstones`.
   public let name = "tombstones"
+  /// Three tenths of the time, unless it falls behind.
+  public let dutyCycle = 0.3
   private let engine: ObjectEngine
   private let delayMilliseconds: Int64
   private let interval: Duration
@@ -72,7 +77,10 @@ public final class TombstoneWorker: BackgroundWorker {
       self.limit.withLock { $0 = Self.batch }
       return .idle(nextAfter: interval)
     }
-    if confirmed > 0 { return .busy }
+    if confirmed > 0, let last = tombstones.last {
+      let lag = cutoff.milliseconds - last.created.milliseconds
+      return .milliseconds(lag) > Self.patience ? .busy : .throttled
+    }
     // Those at the front wait for stores that are away: look past them.
     guard limit < Self.largestBatch else { return .idle(nextAfter: interval) }
     self.limit.withLock { $0 = min(limit * 4, Self.largestBatch) }

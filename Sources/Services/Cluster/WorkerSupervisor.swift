@@ -12,7 +12,7 @@ public final class WorkerSupervisor: Sendable {
   public static let leastDelay: Duration = .seconds(1)
   /// The delay after many errors in a row.
   public static let longestDelay: Duration = .seconds(60)
-  /// The longest rest that a duty cycle asks for after one step.
+  /// The longest rest that a duty cycle asks for at once.
   public static let longestRest: Duration = .seconds(30)
 
   private struct Record {
@@ -91,7 +91,8 @@ public final class WorkerSupervisor: Sendable {
       record.lastRun = now
     }
     do {
-      let (outcome, elapsed) = try await Self.measure(clock) { try await worker.step() }
+      let cycle = dutyCycle(worker, clock)
+      let outcome = try await DutyCycle.$current.withValue(cycle) { try await worker.step() }
       failures = 0
       update(index) { record in
         record.activity = .waiting
@@ -101,7 +102,7 @@ public final class WorkerSupervisor: Sendable {
       switch outcome {
       case .busy: return .zero
       case .idle(let nextAfter): return nextAfter
-      case .throttled: return Self.rest(after: elapsed, dutyCycle: worker.dutyCycle)
+      case .throttled: return cycle.due
       }
     } catch {
       if Task.isCancelled { return .zero }
@@ -125,22 +126,14 @@ public final class WorkerSupervisor: Sendable {
     records.withLock { change(&$0[index]) }
   }
 
-  private static func measure<C: Clock<Duration>, R>(
-    _ clock: C, _ body: () async throws -> R
-  ) async throws -> (R, Duration) {
-    let start = clock.now
-    let result = try await body()
-    return (result, start.duration(to: clock.now))
+  private func dutyCycle<C: Clock<Duration>>(
+    _ worker: any BackgroundWorker, _ clock: C
+  ) -> DutyCycle {
+    DutyCycle(worker.dutyCycle, clock: clock, longestRest: Self.longestRest)
   }
 
   /// How long to wait after so many failures in a row.
   static func delay(afterFailures count: Int) -> Duration {
     min(longestDelay, leastDelay * (1 << min(max(count, 1) - 1, 16)))
-  }
-
-  /// How long to rest so that work takes no more than its part of the time.
-  static func rest(after elapsed: Duration, dutyCycle: Double) -> Duration {
-    let part = min(max(dutyCycle, 0.001), 1)
-    return min(longestRest, elapsed * (1 / part - 1))
   }
 }
