@@ -57,17 +57,77 @@ import Testing
     }
   }
 
-  @Test("dead records are punched out of their volume, but for those of its last batch")
+  /// Three chunks in the first volume; fills it up with others if `isClosed`.
+  private func fillOne(
+    _ system: LossyFileSystem, isClosed: Bool, reserve: Int = 0
+  ) async throws -> (store: LocalChunkStore, chunks: [SampleChunk]) {
+    var options = StoreHarness.smallOptions
+    options.reserveBytes = reserve
+    let store = try StoreHarness(system, options: options).createAndOpen()
+    let chunks = (UInt64(0)..<(isClosed ? 20 : 3)).map { SampleChunk($0, length: 65_536) }
+    for chunk in chunks { try await chunk.put(to: store) }
+    return (store, chunks)
+  }
+
+  private func isHole(_ system: LossyFileSystem) throws -> Bool {
+    let volume = try #require(system.contents("/store/volumes/00000001"))
+    return volume[4096..<65_536].allSatisfy { $0 == 0 }
+  }
+
+  @Test("dead records of a volume that was closed become holes, the others stay as they are")
   func holes() async throws {
     let system = LossyFileSystem()
-    let store = try StoreHarness(system).createAndOpen()
-    let chunks = (UInt64(0)..<3).map { SampleChunk($0, length: 65_536) }
-    for chunk in chunks { try await chunk.put(to: store) }
+    let (store, chunks) = try await fillOne(system, isClosed: true)
     try await store.delete([chunks[0].id])
-    let volume = try #require(system.contents("/store/volumes/00000001"))
-    #expect(volume[4096..<65_536].allSatisfy { $0 == 0 })
-    #expect(try await readAll(chunks[1].id, from: store) == chunks[1].bytes)
-    #expect(try await readAll(chunks[2].id, from: store) == chunks[2].bytes)
+    #expect(try !isHole(system))
+    #expect(try await store.compactStep())
+    #expect(try isHole(system))
+    while try await store.compactStep() {}
+    for chunk in chunks.dropFirst() {
+      #expect(try await readAll(chunk.id, from: store) == chunk.bytes)
+    }
+  }
+
+  @Test("no holes are made in the volume that is written, unless space is short")
+  func holesOfWriter() async throws {
+    let system = LossyFileSystem()
+    let space = try system.space(DiskPath("/", kind: "directory"))
+    for isShort in [false, true] {
+      let system = LossyFileSystem()
+      // A volume and a half is free, all that is written here and half a volume.
+      let (store, chunks) = try await fillOne(
+        system, isClosed: false, reserve: isShort ? space.free - ByteCount.mebibyte : 0)
+      try await store.delete([chunks[0].id])
+      #expect(try await store.compactStep() == isShort)
+      #expect(try isHole(system) == isShort)
+      for chunk in chunks.dropFirst() {
+        #expect(try await readAll(chunk.id, from: store) == chunk.bytes)
+      }
+      // The last batch proves itself.
+      try await store.delete([chunks[2].id])
+      while try await store.compactStep() {}
+      let reopened = try StoreHarness(system.afterCrash()).open()
+      #expect(try await readAll(chunks[1].id, from: reopened) == chunks[1].bytes)
+      await #expect(throws: ChunkStoreError.missing) {
+        try await readAll(chunks[2].id, from: reopened)
+      }
+    }
+  }
+
+  @Test("what is dead is remembered within a bound, and comes in order, joined where it touches")
+  func deadRanges() {
+    var dead = DeadRanges()
+    for range in [256..<512, 0..<128, 512..<1024, 2048..<4096] { dead.add(range, of: 7) }
+    dead.add(0..<64, of: 3)
+    #expect(dead.volumes == [3, 7])
+    #expect(dead.take(64, of: 7, endingBy: 2048) == [0..<128, 256..<1024])
+    #expect(dead.count == 2)
+    #expect(dead.take(64, of: 7, endingBy: 2048).isEmpty)
+    dead.forget(7)
+    #expect(dead.volumes == [3])
+    for number in 0..<DeadRanges.limit { dead.add(number * 64..<number * 64 + 1, of: 9) }
+    #expect(dead.count == DeadRanges.limit)
+    #expect(dead.take(2, of: 9, endingBy: .max) == [0..<1, 64..<65])
   }
 
   private func entries(_ system: LossyFileSystem) throws -> [ChunkID: ChunkIndex.Entry] {

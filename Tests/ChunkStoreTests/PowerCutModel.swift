@@ -106,7 +106,13 @@ struct PowerCutModel {
     // Made before anything can be lost: what is tested is what comes after.
     try StoreHarness(system).create()
     for round in 0..<rounds {
-      let store = try StoreHarness(system).open()
+      var options = StoreHarness.smallOptions
+      if model.pick(2) == 0 {
+        // Short of space: holes are made in the volume that is written, too.
+        let free = try system.space(DiskPath("/store", kind: "directory")).free
+        options.reserveBytes = free - options.volumeSize
+      }
+      let store = try StoreHarness(system, options: options).open()
       system.cutPower(afterChanges: model.pick(120))
       if model.pick(2) == 0 { system.leaveFailedWrites() }
       var steps = 0

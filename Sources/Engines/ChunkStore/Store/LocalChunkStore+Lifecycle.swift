@@ -133,15 +133,22 @@ extension LocalChunkStore {
   }
 
   /// Does the store's housekeeping until `shutdown` is called or the task is cancelled:
-  /// checkpoints of the index, and compaction of volumes. Durability does not depend on it.
+  /// checkpoints of the index, holes, and compaction of volumes. Durability does not depend on it.
   ///
-  /// One task runs it. Its failures are the store's condition; it ends when there is no more use.
+  /// It works a fifth of the time, so as not to be in the way of writes, unless space is short. One
+  /// task runs it. Its failures are the store's condition; it ends when there is no more use.
   public func run() async {
+    let clock = ContinuousClock()
     volumes.bell.ring()
     while await volumes.bell.wait() {
       do throws(ChunkStoreError) {
-        while try await compactStep(), !Task.isCancelled {}
-        try await checkpoint()
+        while true {
+          try await checkpoint()
+          let begin = clock.now
+          guard try await compactStep() else { break }
+          let rest = volumes.isShortOfSpace ? .zero : begin.duration(to: clock.now) * 4
+          do { try await clock.sleep(for: min(rest, .seconds(1))) } catch { return }
+        }
       } catch {
         switch error {
         case .full, .io: continue
@@ -151,7 +158,8 @@ extension LocalChunkStore {
     }
   }
 
-  /// Looks at a bounded part of a volume that holds little; returns false when there is none.
+  /// Makes some holes, or looks at a bounded part of a volume that holds little; returns false when
+  /// there is nothing of the kind to do.
   public func compactStep() async throws(ChunkStoreError) -> Bool {
     try requireOpen()
     return try await volumes.compactStep()

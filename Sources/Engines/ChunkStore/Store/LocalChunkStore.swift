@@ -54,7 +54,7 @@ public final class LocalChunkStore: ChunkStore {
       header: header, trailer: trailer.encoded(for: header.id), data: data, range: range)
     try guardian.requireSpace(record.recordLength, of: space)
     let outcome = try await volumes.submit(.put(record))
-    volumes.punch(outcome.freed)
+    volumes.release(outcome.freed)
   }
 
   /// Starts a chunk file.
@@ -71,7 +71,7 @@ public final class LocalChunkStore: ChunkStore {
       // A record of the same name would be found first.
       guard volumes.entry(id) != nil else { return }
       let outcome = try await volumes.submit(.delete([id]))
-      volumes.punch(outcome.freed)
+      volumes.release(outcome.freed)
     }
   }
 
@@ -99,7 +99,7 @@ public final class LocalChunkStore: ChunkStore {
       // A put that failed may have left a record of one that the index does not know.
       if !small.isEmpty || volumes.isDirty {
         let outcome = try await volumes.submit(.delete(small))
-        volumes.punch(outcome.freed)
+        volumes.release(outcome.freed)
       }
       try await files.delete(part, records: Set(small))
     }

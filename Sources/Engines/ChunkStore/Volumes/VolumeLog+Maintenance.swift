@@ -15,32 +15,63 @@ extension VolumeLog {
     state.unsavedBytes >= max(options.checkpointInterval, 2 * state.checkpointLength)
   }
 
-  /// Gives the whole pages of dead records back to the file system, where it can.
-  func punch(_ records: [ChunkIndex.Entry]) {
-    for record in records {
-      let start = ByteCount.roundUp(record.location.offset, to: AlignedBuffer.alignment)
-      let end =
-        (record.location.offset + record.recordLength) / AlignedBuffer.alignment
-        * AlignedBuffer.alignment
-      let isSettled = state.withLock { state in
-        end <= state.volumes[record.location.volume]?.settledEnd ?? 0
+  /// Whether what is dead is worth more than an even pace: little more than a volume is free.
+  var isShortOfSpace: Bool { (try? guardian.requireSpace(options.volumeSize)) == nil }
+
+  /// Remembers records that are dead; housekeeping gives their pages back to the file system.
+  func release(_ records: [ChunkIndex.Entry]) {
+    guard !records.isEmpty else { return }
+    state.withLock { state in
+      for record in records {
+        let start = record.location.offset
+        state.dead.add(start..<start + record.recordLength, of: record.location.volume)
       }
-      guard isSettled, start < end else { continue }
-      // Nothing depends on it: compaction gets what stays behind.
-      guard let handle = try? handles.open(record.location.volume) else { continue }
+    }
+    if isShortOfSpace { bell.ring() }
+  }
+
+  /// Makes holes of the whole pages of some dead records, where the file system can; returns false
+  /// when there are none to be made.
+  ///
+  /// None in the volume that is being written, whose next syncs would have to make them durable
+  /// too, and none in one that is about to go as a whole, unless space is short.
+  private func punchStep() -> Bool {
+    let isShort = isShortOfSpace
+    let found = state.withLock { state -> (volume: UInt32, ranges: [Range<Int>])? in
+      for number in state.dead.volumes {
+        guard let volume = state.volumes[number] else {
+          state.dead.forget(number)
+          continue
+        }
+        let isKept = number != state.writer?.number && !isWorthCompacting(number, volume, state)
+        guard isShort || isKept else { continue }
+        let ranges = state.dead.take(Self.holesPerStep, of: number, endingBy: volume.settledEnd)
+        if !ranges.isEmpty { return (number, ranges) }
+      }
+      return nil
+    }
+    guard let found else { return false }
+    // Nothing depends on it: compaction gets what stays behind.
+    guard let handle = try? handles.open(found.volume) else { return true }
+    for range in found.ranges {
+      let start = ByteCount.roundUp(range.lowerBound, to: AlignedBuffer.alignment)
+      let end = range.upperBound / AlignedBuffer.alignment * AlignedBuffer.alignment
+      guard start < end else { continue }
       do {
         try handle.punchHole(start..<end)
       } catch {
-        if error.code == .unsupported { return }
+        if error.code == .unsupported { state.withLock { $0.dead = DeadRanges() } }
       }
     }
+    return true
   }
 
-  /// Looks at a bounded part of a volume that holds little, and copies what lives elsewhere;
-  /// returns false when there is no such volume.
+  /// Makes some holes; where there are none to be made, looks at a bounded part of a volume that
+  /// holds little, and copies what lives elsewhere. Returns false when there is no such volume.
   func compactStep() async throws(ChunkStoreError) -> Bool {
     try await maintenance.pass { () async throws(ChunkStoreError) -> Bool in
       try guardian.requireWritable()
+      if punchStep() { return true }
       guard var cursor = try nextCompaction() else { return false }
       let limit = cursor.offset + options.compactionStep
       while cursor.offset < limit {
@@ -179,7 +210,10 @@ extension VolumeLog {
     try fileSystem.syncDirectory(layout.volumes)
     CrashPoint.reach(.compactionRetired)
     // Only now may the delete records that name it be dropped.
-    state.withLock { _ = $0.volumes.removeValue(forKey: number) }
+    state.withLock { state in
+      state.volumes[number] = nil
+      state.dead.forget(number)
+    }
     handles.forget(number)
   }
 }

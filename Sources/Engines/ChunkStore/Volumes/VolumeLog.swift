@@ -40,6 +40,8 @@ final class VolumeLog: Sendable {
     var isDirty = false
   }
 
+  /// Dead records that one step of housekeeping makes holes of.
+  static let holesPerStep = 64
   /// No batch is longer.
   static let maximumBatchLength =
     LocalChunkStoreOptions.maximumBatchSize + 4 * RecordHeader.maximumRecordLength
@@ -56,6 +58,8 @@ final class VolumeLog: Sendable {
     var checkpointLength = 0
     /// Bytes of records that died since compaction last looked for work.
     var freedBytes = 0
+    /// What becomes holes.
+    var dead = DeadRanges()
     /// Where compaction goes on.
     var compaction: RecordLocation?
     /// Delete records that a torn batch has left out: the next batches write them.
