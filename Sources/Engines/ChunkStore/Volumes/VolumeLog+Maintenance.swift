@@ -34,17 +34,22 @@ extension VolumeLog {
   /// when there are none to be made.
   ///
   /// None in the volume that is being written, whose next syncs would have to make them durable
-  /// too, and none in one that is about to go as a whole, unless space is short.
+  /// too, unless nothing was written since the step before; none in one that is about to go as a
+  /// whole. All where space is short.
   private func punchStep() -> Bool {
     let isShort = isShortOfSpace
     let found = state.withLock { state -> (volume: UInt32, ranges: [Range<Int>])? in
+      let isQuiet = state.nextBatchSeen == state.nextBatch
+      state.nextBatchSeen = state.nextBatch
       for number in state.dead.volumes {
         guard let volume = state.volumes[number] else {
           state.dead.forget(number)
           continue
         }
-        let isKept = number != state.writer?.number && !isWorthCompacting(number, volume, state)
-        guard isShort || isKept else { continue }
+        let isWritten = number == state.writer?.number
+        guard isShort || (isWritten ? isQuiet : !isWorthCompacting(number, volume, state)) else {
+          continue
+        }
         let ranges = state.dead.take(Self.holesPerStep, of: number, endingBy: volume.settledEnd)
         if !ranges.isEmpty { return (number, ranges) }
       }

@@ -60,6 +60,8 @@ final class VolumeLog: Sendable {
     var freedBytes = 0
     /// What becomes holes.
     var dead = DeadRanges()
+    /// The number of the next batch when housekeeping looked last.
+    var nextBatchSeen: UInt64 = 0
     /// Where compaction goes on.
     var compaction: RecordLocation?
     /// Delete records that a torn batch has left out: the next batches write them.
