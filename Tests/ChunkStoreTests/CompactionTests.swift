@@ -94,7 +94,7 @@ import Testing
     let space = try system.space(DiskPath("/", kind: "directory"))
     for isShort in [false, true] {
       let system = LossyFileSystem()
-      // A volume and a half is free, all that is written here and half a volume.
+      // Just a volume above the reserve is free before anything is written.
       let (store, chunks) = try await fillOne(
         system, isClosed: false, reserve: isShort ? space.free - ByteCount.mebibyte : 0)
       try await store.delete([chunks[0].id])

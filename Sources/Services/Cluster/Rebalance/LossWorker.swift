@@ -16,7 +16,7 @@ public final class LossWorker: BackgroundWorker {
   /// The settings of its walk begin with this.
   public static let walkName = "losses"
   /// Extents read from the metadata at once.
-  static let pageSize = 64
+  static let pageSize = 256
 
   private struct State {
     /// The stores that took writes when it was last looked.
@@ -31,8 +31,6 @@ public final class LossWorker: BackgroundWorker {
 
   /// `losses`.
   public let name = "losses"
-  /// Half of the time: whoever repairs what it queues is slower by far.
-  public let dutyCycle = 0.5
   private let engine: ObjectEngine
   private let membership: ClusterMembership
   private let metadata: any ClusterMetadata
