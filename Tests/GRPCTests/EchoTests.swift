@@ -107,6 +107,41 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
     }
   }
 
+  @Test("a message that is received ahead comes before it is asked for")
+  func receivedAhead() async throws {
+    final class Flag: Sendable { let isSet = Atomic(false) }
+    let sent = Flag()
+    let length = 3_000_000
+    try await Self.withServer(
+      maximum: 4 << 20,
+      { call in
+        _ = await call.receive()
+        guard await call.send(OutgoingMessage([1])) else { return }
+        // More than the window, which is what comes of a message that nobody waits for.
+        guard await call.send(OutgoingMessage([UInt8](repeating: 2, count: length))) else { return }
+        if await call.flush() { sent.isSet.store(true, ordering: .relaxed) }
+        await call.finish(OutgoingMessage([3]))
+      }
+    ) { channel, _ in
+      let call = channel.makeCall("/two", timeout: .seconds(300))
+      #expect(await call.start(OutgoingMessage([]), isLast: true))
+      #expect(await call.receive()?.bytes == [1])
+      call.receiveAhead()
+      call.receiveAhead()
+      while !sent.isSet.load(ordering: .relaxed), call.endedWith == nil {
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      let wasSent = sent.isSet.load(ordering: .relaxed)
+      #expect(wasSent)
+      #expect(await call.receive()?.count == length)
+      #expect(await call.receive()?.bytes == [3])
+      call.receiveAhead()
+      #expect(await call.receive() == nil)
+      #expect(await call.receive() == nil)
+      #expect(await call.status().code == .ok)
+    }
+  }
+
   @Test("the cancellation of a task ends its call on both sides")
   func cancellation() async throws {
     let (stream, seen) = AsyncStream.makeStream(of: Bool.self)

@@ -19,6 +19,13 @@ public class Call: @unchecked Sendable {
     var isCancelled: Int32 = 0
   }
 
+  @unsafe private struct Receiving {
+    var isOutstanding = false
+    /// What came, until somebody takes it; the inner nil is the end.
+    var result: ReceivedMessage??
+    var waiter: UnsafeContinuation<Void, Never>?
+  }
+
   @unsafe private struct Sending {
     var isOutstanding = false
     var hasFailed = false
@@ -29,7 +36,7 @@ public class Call: @unchecked Sendable {
   let queue: CompletionQueue
   let storage: UnsafeMutablePointer<Storage>
   let expiry = OperationExpiry()
-  private let receiveTag = ContinuationTag()
+  private let receiving = unsafe Mutex(Receiving())
   private let sending = unsafe Mutex(Sending())
   private let isWatched = Atomic(false)
 
@@ -87,15 +94,45 @@ public class Call: @unchecked Sendable {
   ///
   /// One task receives at a time.
   public func receive() async -> ReceivedMessage? {
-    let ok = unsafe await waiting { continuation in
-      unsafe receiveTag.arm(continuation, owner: self)
-      unsafe start(receiveTag, 1) { operations in
-        unsafe operations[0].op = GRPC_OP_RECV_MESSAGE
-        unsafe operations[0].data.recv_message.recv_message = receivedAddress
+    receiveAhead()
+    unsafe await waiting { continuation in
+      let isThere = unsafe receiving.withLock { receiving in
+        guard unsafe receiving.isOutstanding else { return true }
+        precondition(unsafe receiving.waiter == nil, "one task receives at a time")
+        unsafe receiving.waiter = continuation
+        return false
       }
+      if isThere { unsafe continuation.resume() }
     }
-    let message = takeReceived()
-    return ok ? message : nil
+    return unsafe receiving.withLock { receiving in
+      let result = unsafe receiving.result ?? nil
+      unsafe receiving.result = nil
+      return result
+    }
+  }
+
+  /// Has the next message come before it is asked for: the peer sends it while the one before is
+  /// worked on. It is held until `receive` gives it.
+  public func receiveAhead() {
+    let mayStart = unsafe receiving.withLock { receiving in
+      guard unsafe !receiving.isOutstanding, unsafe receiving.result == nil else { return false }
+      unsafe receiving.isOutstanding = true
+      return true
+    }
+    guard mayStart else { return }
+    let tag = ClosureTag { [self] ok in
+      let message = takeReceived()
+      let waiter = unsafe receiving.withLock { receiving in
+        unsafe receiving.isOutstanding = false
+        unsafe receiving.result = .some(ok ? message : nil)
+        return unsafe receiving.waiter.take()
+      }
+      unsafe waiter?.resume()
+    }
+    unsafe start(tag, 1) { operations in
+      unsafe operations[0].op = GRPC_OP_RECV_MESSAGE
+      unsafe operations[0].data.recv_message.recv_message = receivedAddress
+    }
   }
 
   /// Waits until the message before has been accepted, and sends this one.

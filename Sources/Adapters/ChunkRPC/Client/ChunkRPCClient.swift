@@ -26,6 +26,8 @@ public final class ChunkRPCClient: StorageServerConnecting {
     public var streamTimeout = Duration.seconds(24 * 3600)
     /// Bytes that writes to one server may hold at once, at least 4 MiB.
     public var bufferLimit = 64 * ByteCount.mebibyte
+    /// Bytes that streams of reads may hold of messages, of all servers together.
+    public var streamMemory = 160 * ByteCount.mebibyte
     /// Connections to one server that chunks go over, at least 1; control has one of its own.
     public var bulkConnections = 1
 
@@ -37,16 +39,19 @@ public final class ChunkRPCClient: StorageServerConnecting {
   public let counters = RPCCounters()
   private let security: ChunkRPCSecurity
   private let settings: Settings
+  let streams: StreamMemory
 
   /// Makes a client that shows who it is by `security`. Does no input or output.
   public init(security: ChunkRPCSecurity, settings: Settings = Settings()) {
     self.security = security
     self.settings = settings
+    streams = StreamMemory(limit: settings.streamMemory)
   }
 
   /// A connection to the server `id` at `address` (`host:port`, IPv6 in brackets).
   public func connect(to address: String, server id: ServerID) -> any StorageServerConnection {
     RemoteServer(
-      address: address, server: id, security: security, settings: settings, counters: counters)
+      address: address, server: id, security: security, settings: settings, counters: counters,
+      streams: streams)
   }
 }

@@ -4,18 +4,24 @@ internal import GRPC
 internal import Runtime
 internal import Synchronization
 
-/// A range of a chunk that comes as one stream, and the reads that share it, each in its turn.
+/// A range of a chunk that comes as one stream, and the reads that share it.
 ///
-/// The windows of the connection bound what the server sends ahead.
+/// They come in about the order of their parts: one that comes early passes over what lies before
+/// its part, and keeps it for the one whose it is. So no read waits for another to begin. The windows
+/// of the connection bound what the server sends ahead, `StreamClaims.largestGap` what is kept.
 final class ChunkStream: Sendable {
   private struct State {
-    /// Where the next claim begins.
-    var claimed: Int
-    var nextTurn = 0
-    /// The turn that may read.
-    var turn = 0
-    var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+    var claims: StreamClaims
+    /// Where the next byte lies that no read has taken or passed over.
+    var position: Int
+    /// What reads have passed over.
+    var kept = KeptPieces()
+    /// Whether a read takes data from the call, and those that wait for its end.
+    var isTaking = false
+    var waiting: [CheckedContinuation<Void, Never>] = []
     var call: ClientCall?
+    /// Nil once the stream has ended.
+    var lease: StreamLease?
     /// Data of the last message that nobody has read.
     var rest: MessageReader?
     var restLength = 0
@@ -23,117 +29,173 @@ final class ChunkStream: Sendable {
     var isLeft = false
   }
 
+  private enum Turn {
+    case take
+    case kept
+    case wait
+    case failed
+  }
+
   private let range: Range<Int>
   private let chunk: ChunkID
   private let store: StoreID
+  private let messageLength: Int
   private let server: RemoteServer
   private let state: Mutex<State>
 
   /// Does no input or output before the first read.
-  init(_ range: Range<Int>, chunk: ChunkID, store: StoreID, server: RemoteServer) {
+  init(
+    _ range: Range<Int>, chunk: ChunkID, store: StoreID, server: RemoteServer, lease: StreamLease
+  ) {
     self.range = range
     self.chunk = chunk
     self.store = store
     self.server = server
-    state = Mutex(State(claimed: range.lowerBound))
+    messageLength = lease.messageLength
+    state = Mutex(
+      State(claims: StreamClaims(range), position: range.lowerBound, lease: lease))
   }
 
   deinit { close() }
 
-  /// A turn for the next bytes of the stream; nil when `part` is not these.
-  func claim(_ part: Range<Int>) -> Int? {
-    state.withLock { state in
-      guard !state.isFailed, part.lowerBound == state.claimed,
-        part.upperBound <= range.upperBound
-      else { return nil }
-      state.claimed = part.upperBound
-      defer { state.nextTurn += 1 }
-      return state.nextTurn
-    }
+  /// Claims a part of the stream for one `read`; false when it cannot come with it.
+  func claim(_ part: Range<Int>) -> Bool {
+    state.withLock { !$0.isFailed && $0.claims.claim(part) }
   }
 
-  /// Reads the bytes that `turn` has claimed; afterwards the next turn may read.
+  /// Whether its last part was claimed: what is missing may still be.
+  var isAtEnd: Bool { state.withLock { $0.claims.isAtEnd } }
+
+  /// Reads a part that was claimed.
   func read(
-    _ turn: Int, _ count: Int, into buffer: AlignedBuffer, at offset: Int
+    _ part: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError) {
-    await wait(for: turn)
     do throws(ChunkStoreError) {
-      try await take(count, into: buffer, at: offset)
+      if try await isTurn(part) {
+        try await take(part, into: buffer, at: offset)
+        endTurn()
+      } else {
+        let pieces = try server.decoded { () throws(FormatError) in
+          try state.withLock { state throws(FormatError) in try state.kept.take(part) }
+        }
+        var target = offset
+        for piece in pieces {
+          var data = piece.data
+          try copy(&data, piece.count, into: buffer, at: target)
+          target += piece.count
+        }
+      }
     } catch {
       close()
       throw error
     }
-    let (next, isLast) = state.withLock { state in
-      state.turn += 1
-      return (
-        state.waiting.removeValue(forKey: state.turn),
-        state.turn == state.nextTurn && (state.isLeft || state.claimed == range.upperBound)
-      )
+    let isLast = state.withLock { state in
+      state.claims.wasRead()
+      return state.claims.pending == 0 && (state.isLeft || state.claims.isComplete)
     }
-    next?.resume()
-    if isLast { close(isComplete: true) }
+    if isLast { close() }
   }
 
-  /// Ends the stream once nobody has a turn left.
+  /// Ends the stream once nobody reads what he has claimed.
   func closeWhenRead() {
     let isIdle = state.withLock { state in
       state.isLeft = true
-      return state.turn == state.nextTurn
+      return state.claims.pending == 0
     }
     if isIdle { close() }
   }
 
   /// Ends the stream: reads that wait fail.
-  func close() { close(isComplete: false) }
-
-  private func close(isComplete: Bool) {
-    let (call, waiting) = state.withLock { state in
+  func close() {
+    let (call, waiting, isWhole) = state.withLock { state in
       state.isFailed = true
       state.rest = nil
-      defer { state.waiting = [:] }
-      return (state.call.take(), Array(state.waiting.values))
+      state.kept = KeptPieces()
+      state.lease = nil
+      defer { state.waiting = [] }
+      return (state.call.take(), state.waiting, state.position == range.upperBound)
     }
     if let call {
-      let isWhole = isComplete && state.withLock { $0.claimed == range.upperBound }
       if !isWhole { call.cancel() }
       server.end(call, .getChunk, call.endedWith?.code ?? (isWhole ? .ok : .cancelled))
     }
     for continuation in waiting { continuation.resume() }
   }
 
-  private func wait(for turn: Int) async {
-    await withCheckedContinuation { continuation in
-      let isReady = state.withLock { state in
-        guard !state.isFailed, state.turn != turn else { return true }
-        state.waiting[turn] = continuation
-        return false
+  /// Waits until the part may be taken from the call, or false: has been kept.
+  private func isTurn(_ part: Range<Int>) async throws(ChunkStoreError) -> Bool {
+    while true {
+      switch state.withLock({ turn(part, &$0) }) {
+      case .take: return true
+      case .kept: return false
+      case .failed: throw .offline("the stream was ended")
+      case .wait:
+        await withCheckedContinuation { continuation in
+          let isOver = state.withLock { state in
+            guard !state.isFailed, state.isTaking else { return true }
+            state.waiting.append(continuation)
+            return false
+          }
+          if isOver { continuation.resume() }
+        }
       }
-      if isReady { continuation.resume() }
     }
   }
 
-  /// Called by one read at a time.
+  private func turn(_ part: Range<Int>, _ state: inout State) -> Turn {
+    if state.isFailed { return .failed }
+    if part.upperBound <= state.position { return .kept }
+    if state.isTaking { return .wait }
+    state.isTaking = true
+    return .take
+  }
+
+  private func endTurn() {
+    let waiting = state.withLock { state in
+      state.isTaking = false
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// Called by one read at a time: what comes before the part is kept.
   private func take(
-    _ count: Int, into buffer: AlignedBuffer, at offset: Int
+    _ part: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError) {
     let call = try await started()
-    var done = 0
-    while done < count {
+    var position = state.withLock { $0.position }
+    while position < part.upperBound {
       var (rest, length) = state.withLock { ($0.rest, $0.restLength) }
       if length == 0 { (rest, length) = try await receive(call) }
       guard var data = rest else { throw .offline("the stream was ended") }
-      let part = min(length, count - done)
-      do throws(FormatError) {
-        try data.read(part, into: buffer, at: offset + done)
-      } catch {
-        throw .io("an answer that is none")
+      let isBefore = position < part.lowerBound
+      let count = min(length, (isBefore ? part.lowerBound : part.upperBound) - position)
+      let begin = data
+      if isBefore {
+        try server.decoded { () throws(FormatError) in try data.skip(count) }
+      } else {
+        try copy(&data, count, into: buffer, at: offset + position - part.lowerBound)
       }
-      done += part
-      let (left, remaining) = (data, length - part)
+      let left = data
       state.withLock { state in
-        state.rest = remaining > 0 ? left : nil
-        state.restLength = remaining
+        guard !state.isFailed else { return }
+        if isBefore { state.kept.add(begin, from: position, count: count) }
+        state.position = position + count
+        state.rest = length > count ? left : nil
+        state.restLength = length - count
       }
+      position += count
+    }
+  }
+
+  private func copy(
+    _ data: inout MessageReader, _ count: Int, into buffer: AlignedBuffer, at offset: Int
+  ) throws(ChunkStoreError) {
+    do throws(FormatError) {
+      try data.read(count, into: buffer, at: offset)
+    } catch {
+      throw .io("an answer that is none")
     }
   }
 
@@ -146,6 +208,9 @@ final class ChunkStream: Sendable {
       throw status.code == .ok ? .io("the stream is too short") : StatusMapping.error(status)
     }
     call.endOperation()
+    // The server sends it meanwhile, in few large steps: of what nobody waits for, the connection
+    // takes 64 KiB at a time.
+    call.receiveAhead()
     let message = try server.decoded { () throws(FormatError) in try GetMessage(received) }
     guard message.dataLength > 0 else { throw .io("an answer without data") }
     server.counters.received(bytes: message.dataLength)
@@ -170,9 +235,7 @@ final class ChunkStream: Sendable {
     var request = GetRequest(store: store, chunk: chunk)
     request.offset = range.lowerBound
     request.length = range.count
-    // Long reads have fewer messages; short ones do not make the server read what nobody wants.
-    let isLong = range.count >= 4 * WireLimits.data
-    request.messageLength = isLong ? WireLimits.data : WireLimits.pieceData
+    request.messageLength = messageLength
     request.isWithoutTrailer = true
     server.counters.sent()
     _ = await call.start(OutgoingMessage(request.encoded), isLast: true)

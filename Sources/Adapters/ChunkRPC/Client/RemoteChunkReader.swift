@@ -8,12 +8,34 @@ internal import Synchronization
 /// that follow one another share a stream, which the server fills ahead of them.
 final class RemoteChunkReader: ChunkReader {
   private struct State {
-    /// Where the last read ended that began where one ended before it.
+    /// How far reads have come that follow one another.
     var end = 0
-    /// Bytes that were read one after the other.
+    /// Bytes of these reads.
     var run = 0
-    var stream: ChunkStream?
+    /// The one that brings what comes next, behind the one before it, of which parts may be missing
+    /// that are read a little later.
+    var streams: [ChunkStream] = []
     var isClosed = false
+
+    mutating func advance(to range: Range<Int>) {
+      guard range.upperBound > end else { return }
+      run += range.upperBound - end
+      end = range.upperBound
+    }
+
+    /// Whether a range lies a little before what was read last.
+    func isLate(_ range: Range<Int>) -> Bool {
+      range.upperBound <= end && end - range.lowerBound <= 2 * StreamClaims.largestGap
+    }
+
+    /// Goes on with `next`; returns a stream that has nothing to give any more.
+    mutating func follow(with next: ChunkStream) -> ChunkStream? {
+      let previous = streams.last
+      streams.append(next)
+      let isOver = previous.map { !$0.isAtEnd } ?? false
+      guard isOver || streams.count > 2 else { return nil }
+      return streams.remove(at: isOver ? streams.count - 2 : 0)
+    }
   }
 
   /// The longest range of one stream.
@@ -54,9 +76,9 @@ final class RemoteChunkReader: ChunkReader {
       }
       return try check(range, in: buffer, at: offset)
     }
-    if let (stream, turn) = claim(range) {
+    if let stream = claim(range) {
       do throws(ChunkStoreError) {
-        try await stream.read(turn, range.count, into: buffer, at: offset)
+        try await stream.read(range, into: buffer, at: offset)
         return try check(range, in: buffer, at: offset)
       } catch {
         // The server may have ended a stream that stood still: what was read can be read again.
@@ -73,51 +95,53 @@ final class RemoteChunkReader: ChunkReader {
   }
 
   func close() {
-    let stream = state.withLock { state in
+    let streams = state.withLock { state in
       state.isClosed = true
-      return state.stream.take()
+      defer { state.streams = [] }
+      return state.streams
     }
-    stream?.close()
+    for stream in streams { stream.close() }
   }
 
-  deinit {
-    state.withLock { $0.stream.take() }?.close()
-  }
+  deinit { close() }
 
-  /// A place in the stream for a read that goes on where the one before ended; nil for any other.
+  /// A stream that brings `range`, for a read that goes on about where others ended; nil for any
+  /// other.
   ///
   /// A stream begins with the second such read, and covers twice what was read so far.
-  private func claim(_ range: Range<Int>) -> (ChunkStream, Int)? {
-    let (claimed, old) = state.withLock { state -> ((ChunkStream, Int)?, ChunkStream?) in
-      guard !state.isClosed, range.lowerBound == state.end, range.lowerBound > 0 else {
+  private func claim(_ range: Range<Int>) -> ChunkStream? {
+    let (claimed, old) = state.withLock { state -> (ChunkStream?, ChunkStream?) in
+      guard !state.isClosed else { return (nil, nil) }
+      if let stream = state.streams.last(where: { $0.claim(range) }) {
+        state.advance(to: range)
+        return (stream, nil)
+      }
+      // One that comes late is no jump.
+      if state.isLate(range) { return (nil, nil) }
+      let start = state.end
+      let gap = range.lowerBound - start
+      guard start > 0, gap >= 0, gap <= StreamClaims.largestGap else {
         state.run = range.count
         state.end = range.upperBound
         return (nil, nil)
       }
-      state.run += range.count
-      state.end = range.upperBound
-      if let stream = state.stream, let turn = stream.claim(range) {
-        return ((stream, turn), nil)
-      }
-      let span = ChunkLimits.checksumSpan
+      state.advance(to: range)
       let length = ByteCount.roundUp(
-        max(range.count, min(2 * state.run, Self.longestStream)), to: span)
-      let end = min(range.lowerBound + length, trailer.dataLength)
-      let old = state.stream
-      let stream = ChunkStream(
-        range.lowerBound..<end, chunk: id, store: store, server: server)
-      state.stream = stream
-      return (stream.claim(range).map { (stream, $0) }, old)
+        max(range.upperBound - start, min(2 * state.run, Self.longestStream)),
+        to: ChunkLimits.checksumSpan)
+      let part = start..<min(start + length, trailer.dataLength)
+      guard let lease = server.streams.lease(for: part.count) else { return (nil, nil) }
+      let stream = ChunkStream(part, chunk: id, store: store, server: server, lease: lease)
+      guard stream.claim(range) else { return (nil, nil) }
+      return (stream, state.follow(with: stream))
     }
-    // Reads that have a place in it end first.
+    // Reads that have claimed a part of it end first.
     old?.closeWhenRead()
     return claimed
   }
 
   private func drop(_ stream: ChunkStream) {
-    state.withLock { state in
-      if state.stream === stream { state.stream = nil }
-    }
+    state.withLock { state in state.streams.removeAll { $0 === stream } }
     stream.close()
   }
 

@@ -30,6 +30,8 @@ final class RemoteServer: StorageServerConnection {
   let address: String
   let settings: ChunkRPCClient.Settings
   let counters: RPCCounters
+  /// What reads of all servers hold.
+  let streams: StreamMemory
   /// What writes to this server hold. Its own, so that a server that hangs holds up nobody else.
   let buffers: BufferPool
   private let server: ServerID
@@ -39,13 +41,14 @@ final class RemoteServer: StorageServerConnection {
 
   init(
     address: String, server: ServerID, security: ChunkRPCSecurity,
-    settings: ChunkRPCClient.Settings, counters: RPCCounters
+    settings: ChunkRPCClient.Settings, counters: RPCCounters, streams: StreamMemory
   ) {
     self.address = address
     self.server = server
     self.security = security
     self.settings = settings
     self.counters = counters
+    self.streams = streams
     let limit = max(settings.bufferLimit, 4 * ByteCount.mebibyte)
     buffers = BufferPool(limit: limit, cacheLimit: limit / 4)
     var metadata = [(key: CallMetadata.server, value: server.description)]

@@ -63,7 +63,10 @@ struct ClusterNode: GatewayNode {
     let joining = Joining(metadata)
     let trust = try await GatewayTrust.open(
       configuration, installation, joining.directory, log: log)
-    let servers = guardedServers(configuration, trust)
+    var calling = ChunkRPCClient.Settings()
+    calling.streamMemory = budget / 2
+    let client = ChunkRPCClient(security: trust.security, settings: calling)
+    let servers = guardedServers(client, configuration)
     let membership = ClusterMembership(
       metadata: metadata, connecting: servers,
       stores: stores, cluster: installation.id, width: scheme.total, configuration: settings,
@@ -84,7 +87,7 @@ struct ClusterNode: GatewayNode {
         try await Gateway.rootKeys(access, configuration)
       },
       installation: ClusterDescription(started: clock.now, metadata: metadata), backups: nil,
-      cache: cache, servers: servers, enrolment: trust.enrolment,
+      cache: cache, servers: servers, calls: client.counters, enrolment: trust.enrolment,
       administration: work.cluster?.administration,
       log: log)
     return ClusterNode(
@@ -95,10 +98,10 @@ struct ClusterNode: GatewayNode {
   }
 
   private static func guardedServers(
-    _ configuration: Configuration, _ trust: GatewayTrust
+    _ client: ChunkRPCClient, _ configuration: Configuration
   ) -> GuardedStorageServers {
     GuardedStorageServers(
-      ChunkRPCClient(security: trust.security),
+      client,
       breaker: CircuitBreaker.Options(
         failuresToOpen: configuration.number("BREAKER_FAILURES"),
         openDuration: .seconds(configuration.number("BREAKER_SECONDS")),

@@ -22,7 +22,7 @@ extension Gateway {
     let files = filesService(configuration)
     let admin = try adminService()
     let metrics = MetricsPage(
-      engine: engine, cache: cache, servers: servers, recovery: recovery)
+      engine: engine, cache: cache, servers: servers, calls: calls, recovery: recovery)
     let address = configuration["BIND_ADDRESS"]
     let adminAddress = configuration["ADMIN_BIND_ADDRESS"]
     func port(_ name: String) -> UInt16 { UInt16(clamping: configuration.number(name)) }

@@ -1,6 +1,7 @@
 import Access
 import AdminAPI
 import Base
+import ChunkRPC
 import ChunkStore
 import Cluster
 import Metadata
@@ -28,6 +29,8 @@ struct Gateway: Sendable {
   var cache: (any FactCache)?
   /// The storage servers that are called; nil where there are none.
   var servers: GuardedStorageServers?
+  /// What was asked of them; nil where there are none.
+  var calls: RPCCounters?
   /// Admits storage servers; nil where there are none.
   var enrolment: EnrolmentService?
   /// What operators do with storage servers; nil where there are none.

@@ -1,4 +1,5 @@
 import Base
+import ChunkRPC
 import ChunkStore
 import Disk
 import HTTPServer
@@ -15,6 +16,8 @@ struct MetricsPage: Sendable {
   let cache: (any FactCache)?
   /// The storage servers of a cluster; nil where there are none.
   let servers: GuardedStorageServers?
+  /// What was asked of them; nil where there are none.
+  let calls: RPCCounters?
   let recovery: MetadataRecovery
 
   func handle(_ request: HTTPRequest) -> HTTPResponse {
@@ -39,7 +42,13 @@ struct MetricsPage: Sendable {
         "s3storage_cache_failures_total", "Calls of the cache that failed.", statistics.failures)
     }
     add(recovery.logStatus, to: &page)
+    let reads = engine.pace.counts
+    page.counter("s3storage_block_read_total", "Reads of chunks for objects.", reads.reads)
+    page.counter(
+      "s3storage_hedged_read_total", "Of these, reads made because others were slow.",
+      reads.hedges)
     if let servers { add(servers.breakers, to: &page) }
+    if let calls { add(calls.snapshot, to: &page) }
     return HTTPResponse(
       status: 200, headers: [("content-type", "text/plain; version=0.0.4")],
       body: .bytes(Array(page.text.utf8)))
@@ -57,6 +66,20 @@ struct MetricsPage: Sendable {
     page.counters(
       "s3storage_circuit_breaker_refusals_total", "Calls that the open circuit breaker refused.",
       labelled.map { ($0.labels, $0.breaker.counts.refusals) })
+  }
+
+  private func add(_ calls: RPCCounters.Snapshot, to page: inout MetricsText) {
+    page.counters(
+      "grpc_request_total", "Calls of storage servers that have ended.",
+      calls.requests.map {
+        ("method=\"\($0.method)\",status=\"\($0.status)\"", $0.count)
+      })
+    page.gauge("grpc_request_active", "Calls of storage servers that run.", calls.active)
+    page.counter(
+      "grpc_stream_messages_sent", "Messages sent to storage servers.", calls.messagesSent)
+    page.counter(
+      "grpc_stream_messages_received", "Messages received from storage servers.",
+      calls.messagesReceived)
   }
 
   private func add(_ log: ChangeLogStatus, to page: inout MetricsText) {
