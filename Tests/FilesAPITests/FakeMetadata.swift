@@ -346,7 +346,7 @@ final class FakeMetadata: MetadataStore {
     try locked { $0.discarded += extents.map(\.id) }
   }
 
-  func queueRepair(_ extent: ExtentID, chunks: UInt32, reason: String) async throws {}
+  func queueRepairs(_ repairs: [(extent: ExtentID, chunks: UInt32)], reason: String) async throws {}
   func repairs(limit: Int) async throws -> [RepairItem] { throw Self.absent }
   func finishRepair(
     _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64, awaitsSpread: Bool

@@ -26,13 +26,14 @@ enum ObsoleteVersion {
 
     /// `set` makes the SQL of the set, its values numbered from the number that it gets.
     init(_ set: (Int) -> String) {
-      // Locked, so that no repair moves the extent between this statement and the next.
+      // Locked, so that no repair moves the extent between this statement and the next; in the order
+      // in which everybody locks extents.
       entomb = SQLStatement(
         """
         INSERT INTO tombstones(extent, placement_id, unconfirmed, created_ms)
         SELECT id, placement_id,
           (CAST(1 AS @int) << CAST(data_count + parity_count AS INTEGER)) - 1, $1
-        FROM extents WHERE id IN (\(set(2))) @update
+        FROM extents WHERE id IN (\(set(2))) ORDER BY id @update
         """)
       delete = SQLStatement("DELETE FROM extents WHERE id IN (\(set(1)))")
       forgetRepair = SQLStatement("DELETE FROM repair_queue WHERE extent IN (\(set(1)))")

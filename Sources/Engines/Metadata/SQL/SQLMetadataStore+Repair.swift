@@ -53,24 +53,63 @@ extension SQLMetadataStore {
     .text(text.utf8.count <= maximumReason ? text : String(text.prefix(maximumReason / 4)))
   }
 
+  /// Extents that one transaction queues at most: it holds their rows until it is durable.
+  private static let queuedAtOnce = 64
+
   /// Queues chunks for repair; queueing twice is queueing once. An extent that is gone needs none.
-  public func queueRepair(
-    _ extent: ExtentID, chunks: UInt32, reason: String
+  /// Many extents take several transactions, each of which counts once it is committed.
+  public func queueRepairs(
+    _ repairs: [(extent: ExtentID, chunks: UInt32)], reason: String
   ) async throws {
-    try await mutate { session in
-      let id = SQLValue.bytes(extent.bytes)
-      guard let row = try await session.query(SQL.blocks, [id]).first else { return }
-      let count = try row.small(0)
+    // Everybody locks extents in the order of their ids.
+    var rest = Dictionary(repairs.map { ($0.extent, $0.chunks) }, uniquingKeysWith: |)
+      .sorted { $0.key < $1.key }[...]
+    while !rest.isEmpty {
+      let group = rest.prefix(Self.queuedAtOnce)
+      rest = rest.dropFirst(Self.queuedAtOnce)
+      try await mutate(cost: 128 * group.count) { session in
+        try await Self.queue(group, Self.reason(reason), session)
+      }
+    }
+  }
+
+  private static func queue(
+    _ repairs: ArraySlice<(key: ExtentID, value: UInt32)>, _ reason: SQLValue,
+    _ session: any SQLSession
+  ) async throws {
+    let found = FoundExtents(repairs.count)
+    let ids = repairs.map { [SQLValue.bytes($0.key.bytes)] }
+    for (index, id) in ids.enumerated() {
+      try await session.check(SQL.blocks, id) { found.counts[index] = try $0.first?.small(0) }
+    }
+    for (index, id) in ids.enumerated().dropLast() {
+      try await session.check(SQL.queued, id) { found.queued[index] = try $0.first?.int(0) }
+    }
+    // Once the rows of a query are there, those of all checks before it are.
+    guard let last = ids.last else { return }
+    found.queued[ids.count - 1] = try await session.query(SQL.queued, last).first?.int(0)
+    let now = SQLValue.int(try await session.now().milliseconds)
+    for (index, repair) in repairs.enumerated() {
+      guard let count = found.counts[index] else { continue }
       let there = count < 32 ? (UInt32(1) << UInt32(count)) - 1 : UInt32.max
-      let before = try await session.query(SQL.queued, [id]).first?.int(0) ?? 0
-      let all = UInt32(truncatingIfNeeded: before) | (chunks & there)
-      guard all != 0, Int64(all) != before else { return }
-      try await session.run(
-        SQL.put,
-        [
-          id, .int(Int64(all)), .int(Int64(count - all.nonzeroBitCount)), Self.reason(reason),
-          .int(try await session.now().milliseconds),
-        ])
+      let before = found.queued[index] ?? 0
+      let all = UInt32(truncatingIfNeeded: before) | (repair.value & there)
+      guard all != 0, Int64(all) != before else { continue }
+      let survivors = Int64(count - all.nonzeroBitCount)
+      try await session.execute(
+        SQL.put, [.bytes(repair.key.bytes), .int(Int64(all)), .int(survivors), reason, now])
+    }
+  }
+
+  /// How many chunks each extent of a group has, and which of them are queued; nil for what is not
+  /// there. Used by one task.
+  private final class FoundExtents {
+    var counts: [Int?]
+    var queued: [Int64?]
+
+    init(_ count: Int) {
+      counts = Array(repeating: nil, count: count)
+      queued = Array(repeating: nil, count: count)
     }
   }
 

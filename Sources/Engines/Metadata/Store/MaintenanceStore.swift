@@ -85,8 +85,10 @@ public protocol MaintenanceStore: Sendable {
   /// Makes tombstones of extents that this writer made and that nothing names.
   func discard(_ extents: [(id: ExtentID, stores: [StoreID])]) async throws
 
-  /// Queues chunks for repair; queueing twice is queueing once.
-  func queueRepair(_ extent: ExtentID, chunks: UInt32, reason: String) async throws
+  /// Queues chunks for repair; queueing twice is queueing once. When it throws, some may be queued.
+  func queueRepairs(
+    _ repairs: [(extent: ExtentID, chunks: UInt32)], reason: String
+  ) async throws
 
   /// Items to repair, the extents with the fewest survivors first.
   func repairs(limit: Int) async throws -> [RepairItem]
@@ -123,6 +125,11 @@ public protocol MaintenanceStore: Sendable {
 }
 
 extension MaintenanceStore {
+  /// Queues chunks of one extent for repair.
+  public func queueRepair(_ extent: ExtentID, chunks: UInt32, reason: String) async throws {
+    try await queueRepairs([(extent, chunks)], reason: reason)
+  }
+
   /// The same for chunks that are spread as they should be.
   public func finishRepair(
     _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64

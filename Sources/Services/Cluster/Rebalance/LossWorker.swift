@@ -139,7 +139,7 @@ public final class LossWorker: BackgroundWorker {
 
   private func queue(_ extents: [Extent]) async throws {
     let ring = engine.stores.ring
-    var queued = 0
+    var lost: [(extent: ExtentID, chunks: UInt32)] = []
     for extent in extents {
       var bits: UInt32 = 0
       for (index, store) in extent.stores.enumerated() where index < 32 {
@@ -148,11 +148,9 @@ public final class LossWorker: BackgroundWorker {
         case .active, .draining: break
         }
       }
-      guard bits != 0 else { continue }
-      try await engine.metadata.queueRepair(
-        extent.id, chunks: bits, reason: "its store is lost")
-      queued += 1
+      if bits != 0 { lost.append((extent.id, bits)) }
     }
-    count.add(queued)
+    try await engine.metadata.queueRepairs(lost, reason: "its store is lost")
+    count.add(lost.count)
   }
 }

@@ -13,7 +13,7 @@ struct MissingChunks: Sendable {
     in store: any ChunkStore, after: ExtentID?, limit: Int
   ) async throws -> (last: ExtentID?, missing: Int) {
     let extents = try await engine.metadata.extents(after: after, limit: limit)
-    var missing = 0
+    var missing: [(extent: ExtentID, chunks: UInt32)] = []
     for extent in extents {
       var bits: UInt32 = 0
       for (index, holder) in extent.stores.enumerated() where holder == store.id && index < 32 {
@@ -28,11 +28,9 @@ struct MissingChunks: Sendable {
           }
         }
       }
-      guard bits != 0 else { continue }
-      try await engine.metadata.queueRepair(
-        extent.id, chunks: bits, reason: "not in the store that came back")
-      missing += bits.nonzeroBitCount
+      if bits != 0 { missing.append((extent.id, bits)) }
     }
-    return (extents.last?.id, missing)
+    try await engine.metadata.queueRepairs(missing, reason: "not in the store that came back")
+    return (extents.last?.id, missing.reduce(0) { $0 + $1.chunks.nonzeroBitCount })
   }
 }

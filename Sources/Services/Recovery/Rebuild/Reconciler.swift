@@ -208,11 +208,10 @@ public struct Reconciler: Sendable {
         return await group.reduce(into: [Int: UInt32]()) { $0[$1.0] = $1.1 }
       }
       walk.report.extents += page.count
-      for (position, bits) in found where bits != 0 {
-        walk.report.missing += bits.nonzeroBitCount
-        try await metadata.queueRepair(
-          page[position].id, chunks: bits, reason: "not found by a reconciliation")
-      }
+      let bad = found.filter { $0.value != 0 }
+      walk.report.missing += bad.values.reduce(0) { $0 + $1.nonzeroBitCount }
+      try await metadata.queueRepairs(
+        bad.map { (page[$0.key].id, $0.value) }, reason: "not found by a reconciliation")
     }
   }
 
