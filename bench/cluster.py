@@ -125,7 +125,8 @@ def transfers(directory, scale, table):
         wire = Wire(directory, scale["runs"])
         kinds = {"plain": "plain", "mutual TLS": "tls"}
         floors = {name: wire.alone(kind) for name, kind in kinds.items()}
-        services = {name: wire.chunk_service(kind) for name, kind in kinds.items()}
+        services = {name: wire.service(kind, "memory") for name, kind in kinds.items()}
+        libraries = {name: wire.service(kind, "library") for name, kind in kinds.items()}
     finally:
         embedded.discard()
         path.unlink()
@@ -144,6 +145,9 @@ def transfers(directory, scale, table):
             table.note(
                 f"cluster: {method} {text}, {name}, the chunk service alone, from memory to memory,"
                 " CPU in s/GiB", CHUNKS[method] * services[name][method])
+            table.note(
+                f"cluster: {method} {text}, {name}, the RPC library alone, messages of 1 MiB, CPU in"
+                " s/GiB", CHUNKS[method] * libraries[name][method])
             table.note(
                 f"cluster: {method} {text}, {name}, one client, MiB/s",
                 statistics.median(use["speed"] for use in runs[name]) / (1 << 20))
@@ -167,11 +171,11 @@ class Wire:
 
         return statistics.median(cost() for _ in range(self.runs))
 
-    def chunk_service(self, kind):
-        """By the chunk service, whose far end keeps nothing."""
+    def service(self, kind, store):
+        """By the chunk service, whose far end keeps nothing, or by the RPC library alone."""
         wire = self.directory / "wire"
         certificates(wire / "certificates")
-        runs = [moved(wire, kind, "memory", 1024) for _ in range(self.runs)]
+        runs = [moved(wire, kind, store, 1024) for _ in range(self.runs)]
         shutil.rmtree(wire)
         return {
             method: statistics.median(

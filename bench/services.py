@@ -64,17 +64,19 @@ def certificates(directory):
 
 
 def moved(directory, kind, store, mebibytes):
-    """What a client process sees of a server process, whose CPU counts too."""
+    """What a client process sees of a server process, whose CPU counts too; `store` is `memory`,
+    `disk`, or `library`: what the RPC library does by itself."""
     tls = [directory / "certificates"] if kind == "tls" else []
     program = RELEASE / "s3storage-bench"
-    place = "memory" if store == "memory" else directory
+    name = "library" if store == "library" else "chunk"
+    place = {"memory": ["memory"], "disk": [directory], "library": []}[store]
     server = subprocess.Popen(
-        [program, "chunk-server", place, *tls], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [program, f"{name}-server", *place, *tls], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True)
     try:
         port = int(server.stdout.readline())
         before = cpu_seconds(server.pid)
-        figures = bench("chunk-client", port, mebibytes, *tls)
+        figures = bench(f"{name}-client", port, mebibytes, *tls)
         # Both ways moved the same.
         used = (cpu_seconds(server.pid) - before) * 1024 / mebibytes / 2
         return figures | {"server_cpu_seconds_per_gib": used}

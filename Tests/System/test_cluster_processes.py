@@ -258,6 +258,26 @@ def test_metrics_of_every_process_are_served(cluster):
         assert answer.status == 200 and answer.body
 
 
+def test_metrics_tell_what_a_gateway_asks_of_storage_servers(cluster, bucket):
+    gateway = cluster.gateways[0]
+    before = gateway.metrics()
+    body = data.content("asked", 24 << 20)
+    assert send(gateway, "PUT", f"/{bucket}/asked", body=body).status == 200
+    assert send(gateway, "GET", f"/{bucket}/asked").body == body
+    after = gateway.metrics()
+
+    def more(name):
+        return after[name] - before.get(name, 0)
+
+    # Six chunks there, at least four of them back, in messages of 1 MiB at most.
+    assert more('grpc_request_total{method="PutChunk",status="ok"}') >= 6
+    assert more('grpc_request_total{method="GetChunk",status="ok"}') >= 4
+    assert more("grpc_stream_messages_sent") >= 36
+    assert more("grpc_stream_messages_received") >= 24
+    assert more("s3storage_block_read_total") >= 4 * 24
+    assert 0 <= more("s3storage_hedged_read_total") < more("s3storage_block_read_total")
+
+
 def test_no_secret_is_logged(cluster):
     for process in cluster.processes:
         for secret in (cluster.secret, cluster.root[1], cluster.postgres.password):

@@ -11,7 +11,7 @@ import Runtime
 /// or with a real one, and a client that measures.
 struct ChunkServiceFigures {
   private static let cluster = ClusterID(high: 1, low: 1)
-  private static let server = ServerID(high: 2, low: 2)
+  static let server = ServerID(high: 2, low: 2)
   private static let chunkLength = 64 * ByteCount.mebibyte
   private static let storeID = StoreID(high: 3, low: 3)
   private static let piece = 256 * ByteCount.kibibyte
@@ -75,27 +75,11 @@ struct ChunkServiceFigures {
 
   private static func security(_ tls: String?, _ end: String) throws -> ChunkRPCSecurity {
     guard let tls else { return .sharedSecret("a-secret-of-the-benchmark") }
-    return .mutualTLS(try identity(tls, end))
+    return .mutualTLS(try BenchCertificates.identity(tls, end))
   }
 
   private static func id(_ number: Int) -> ChunkID {
     ChunkID(extent: ExtentID(epoch: 1, random: (0, UInt64(number))), index: 0)
-  }
-
-  private static func identity(_ directory: String, _ name: String) throws -> TLSIdentity {
-    func text(_ file: String) throws -> String {
-      let handle = try SystemFileSystem().open(
-        DiskPath("\(directory)/\(file)", kind: "certificate"), FileMode(.read))
-      let buffer = AlignedBuffer(count: 64 * ByteCount.kibibyte)
-      let count = try unsafe buffer.withMutableBytes(0..<buffer.count) {
-        bytes throws(DiskError) in try unsafe handle.read(into: bytes, at: 0)
-      }
-      return String(decoding: buffer.bytes(0..<count), as: UTF8.self)
-    }
-    return TLSIdentity(
-      TLSMaterial(
-        authorities: try text("ca.pem"), certificateChain: try text("\(name).pem"),
-        privateKey: try text("\(name).key")))
   }
 
   private func measure(

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import Runtime
 
@@ -8,15 +9,23 @@ import Runtime
 ///     s3storage-bench sql [DATABASE_URL]
 ///     s3storage-bench chunk-server memory|DIRECTORY [directory of certificates]
 ///     s3storage-bench chunk-client PORT MiB [directory of certificates]
+///     s3storage-bench library-server [directory of certificates]
+///     s3storage-bench library-client PORT MiB [directory of certificates]
 ///
-/// `chunk-server` prints its port and serves until its standard input ends.
+/// `chunk-server` serves chunks, `library-server` what the RPC library does by itself; both print
+/// their port and serve until their standard input ends.
 @main
 enum Main {
   static func main() async {
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.first == "sql" { return await sql(arguments.dropFirst().first) }
     if arguments.first == "chunk-server" { return await serve(Array(arguments.dropFirst())) }
-    if arguments.first == "chunk-client" { return await call(Array(arguments.dropFirst())) }
+    if arguments.first == "library-server" {
+      return await serveLibrary(arguments.dropFirst().first)
+    }
+    if let first = arguments.first, first == "chunk-client" || first == "library-client" {
+      return await call(Array(arguments.dropFirst()), library: first == "library-client")
+    }
     let directory = arguments.first ?? "."
     guard let mebibytes = arguments.count > 1 ? Int(arguments[1]) : 512, (8...65_536) ~= mebibytes
     else { return fail("usage: s3storage-bench [directory] [MiB, 8 to 65536]") }
@@ -58,20 +67,38 @@ enum Main {
     }
   }
 
-  private static func call(_ arguments: [String]) async {
+  private static func serveLibrary(_ tls: String?) async {
+    ProcessEnvironment.tuneAllocator()
+    do {
+      try await LibraryFloor.serve(
+        identity: tls.map { try BenchCertificates.identity($0, "server") }
+      ) { write("\($0)\n", to: 1) }
+    } catch {
+      fail("the library cannot be served: \(error)")
+    }
+  }
+
+  private static func call(_ arguments: [String], library: Bool) async {
     guard arguments.count >= 2, let port = Int(arguments[0]), (1...65_535) ~= port,
       let mebibytes = Int(arguments[1]), (256...65_536) ~= mebibytes
     else {
-      return fail("usage: s3storage-bench chunk-client PORT MiB, 256 to 65536 [certificates]")
+      return fail(
+        "usage: s3storage-bench chunk-client|library-client PORT MiB, 256 to 65536 [certificates]")
     }
     ProcessEnvironment.tuneAllocator()
     do {
-      let figures = try await ChunkServiceFigures.measure(
-        port: port, byteCount: mebibytes << 20, tls: arguments.count > 2 ? arguments[2] : nil)
+      let tls = arguments.count > 2 ? arguments[2] : nil
+      let figures =
+        library
+        ? try await LibraryFloor.measure(
+          port: port, byteCount: mebibytes << 20,
+          identity: tls.map { try BenchCertificates.identity($0, "gateway") },
+          name: ClusterNames.server(ChunkServiceFigures.server))
+        : try await ChunkServiceFigures.measure(port: port, byteCount: mebibytes << 20, tls: tls)
       let fields = figures.map { "  \"\($0.name)\": \(text($0.value))" }
       write("{\n" + fields.joined(separator: ",\n") + "\n}\n", to: 1)
     } catch {
-      fail("the chunk service cannot be measured: \(error)")
+      fail("the service cannot be measured: \(error)")
     }
   }
 
