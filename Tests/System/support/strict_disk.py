@@ -25,6 +25,20 @@ class StrictDisk:
             "STRICT_SHADOW": str(self.shadow)}
         return result | ({"FAULT_SYNC_DROP": drop} if drop else {})
 
+    def keeps(self, path):
+        """Whether a cut at this moment would leave something under a name, which is a path below the
+        root. May be called while processes write."""
+        root = self.shadow / "root"
+        key = root.read_text() if root.exists() else None
+        for part in pathlib.Path(path).parts:
+            key = self._entries(key).get(part) if key else None
+        return key is not None
+
+    def _entries(self, key):
+        names = self.shadow / "directories" / key
+        lines = names.read_text().splitlines() if names.exists() else []
+        return {name: key for _, key, name in (line.split(" ", 2) for line in lines)}
+
     def cut(self):
         """A new directory with what is left. To be called while no process writes."""
         self.cuts += 1
