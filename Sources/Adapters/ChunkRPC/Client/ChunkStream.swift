@@ -81,7 +81,9 @@ final class ChunkStream: Sendable {
         var target = offset
         for piece in pieces {
           var data = piece.data
-          try copy(&data, piece.count, into: buffer, at: target)
+          try server.decoded { () throws(FormatError) in
+            try data.read(piece.count, into: buffer, at: target)
+          }
           target += piece.count
         }
       }
@@ -172,10 +174,9 @@ final class ChunkStream: Sendable {
       let isBefore = position < part.lowerBound
       let count = min(length, (isBefore ? part.lowerBound : part.upperBound) - position)
       let begin = data
-      if isBefore {
-        try server.decoded { () throws(FormatError) in try data.skip(count) }
-      } else {
-        try copy(&data, count, into: buffer, at: offset + position - part.lowerBound)
+      try server.decoded { () throws(FormatError) in
+        if isBefore { return try data.skip(count) }
+        try data.read(count, into: buffer, at: offset + position - part.lowerBound)
       }
       let left = data
       state.withLock { state in
@@ -186,16 +187,6 @@ final class ChunkStream: Sendable {
         state.restLength = length - count
       }
       position += count
-    }
-  }
-
-  private func copy(
-    _ data: inout MessageReader, _ count: Int, into buffer: AlignedBuffer, at offset: Int
-  ) throws(ChunkStoreError) {
-    do throws(FormatError) {
-      try data.read(count, into: buffer, at: offset)
-    } catch {
-      throw .io("an answer that is none")
     }
   }
 

@@ -22,7 +22,7 @@ struct StreamClaims {
   }
 
   /// Whether all was claimed.
-  var isComplete: Bool { end == limit && gaps.isEmpty }
+  var isComplete: Bool { isAtEnd && gaps.isEmpty }
 
   /// Whether the end was claimed; gaps may be left.
   var isAtEnd: Bool { end == limit }

@@ -29,7 +29,8 @@ final class StreamMemory: Sendable {
     return lease(messageLength: WireLimits.pieceData, keeping: 0)
   }
 
-  /// The message that is read, and the next one.
+  /// The message that is read, and the next one. Messages of which reads have left something out
+  /// come on top, until that is read or the stream ends.
   private func lease(messageLength: Int, keeping others: Int) -> StreamLease? {
     let count = 2 * messageLength
     guard used.add(count, ordering: .relaxed).newValue <= limit - others else {
