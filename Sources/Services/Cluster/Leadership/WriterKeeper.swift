@@ -24,8 +24,8 @@ public final class WriterKeeper: BackgroundWorker {
   public let name = "writer-lease"
   /// It must not wait for steps that read from stores which hang.
   public let isUrgent = true
-  /// As soon as the database is back, this goes on.
-  public let longestDelay: Duration = .seconds(2)
+  /// As soon as the database is back, this goes on, before the lease can run out for that.
+  public var longestDelay: Duration { min(.seconds(2), length / 10) }
   private let engine: ObjectEngine
   private let metadata: any WriterLeaseStore
   private let length: Duration
