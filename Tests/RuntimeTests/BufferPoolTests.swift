@@ -1,5 +1,7 @@
 import Base
 import Runtime
+import Synchronization
+import TestSupport
 import Testing
 
 @Suite("The budget of buffers")
@@ -19,6 +21,20 @@ struct BufferPoolTests {
     #expect(pool.used == 8192)
     #expect(pool.waiting == 0)
     #expect(pool.waits == 2)
+  }
+
+  @Test("who is told that a task waits finds it in line; a task that need not wait tells nobody")
+  func tellsInLine() async throws {
+    let pool = BufferPool(limit: 4096, cacheLimit: 0)
+    let found = Mutex<[Int]>([])
+    let first = try await pool.acquire(4096) { found.withLock { $0.append(-1) } }
+    let second = Task {
+      try await pool.acquire(4096) { found.withLock { $0.append(pool.waiting) } }
+    }
+    try await eventually { found.withLock { !$0.isEmpty } }
+    pool.release(first)
+    pool.release(try await second.value)
+    #expect(found.withLock { $0 } == [1])
   }
 
   @Test("a cancelled waiter leaves the line and the one behind it moves up")

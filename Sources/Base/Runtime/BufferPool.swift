@@ -47,11 +47,14 @@ public final class BufferPool: Sendable {
   /// A buffer of at least `count` bytes; waits until the budget allows it, first come first
   /// served. Throws `CancellationError` when the task is cancelled while it waits.
   ///
-  /// Precondition: `count` is at most `limit`.
-  public func acquire(_ count: Int) async throws -> AlignedBuffer {
+  /// `whenInLine` is called when it has to wait, once `waiting` counts it. Precondition: `count` is
+  /// at most `limit`.
+  public func acquire(
+    _ count: Int, whenInLine: @Sendable () -> Void = {}
+  ) async throws -> AlignedBuffer {
     let size = Self.sizeClass(count)
     precondition(size <= limit, "a single buffer larger than the budget")
-    if !reserveNow(size) { try await wait(for: size) }
+    if !reserveNow(size) { try await wait(for: size, whenInLine) }
     return takeCached(size) ?? AlignedBuffer(count: size)
   }
 
@@ -110,7 +113,7 @@ public final class BufferPool: Sendable {
     }
   }
 
-  private func wait(for size: Int) async throws {
+  private func wait(for size: Int, _ whenInLine: () -> Void) async throws {
     let id = state.withLock { state in
       state.waits += 1
       state.arriving[state.waits] = false
@@ -119,6 +122,7 @@ public final class BufferPool: Sendable {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         enqueue(Waiter(id: id, count: size, continuation: continuation))
+        whenInLine()
       }
     } onCancel: {
       cancel(id)

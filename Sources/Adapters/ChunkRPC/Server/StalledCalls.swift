@@ -45,13 +45,15 @@ final class StalledCalls: Sendable {
   /// A buffer of at least `count` bytes; waits until the pool has one, if need be until those who
   /// stand still have given one back.
   func buffer(_ count: Int, from pool: BufferPool) async throws -> PooledBuffer {
-    if let memory = pool.tryAcquire(count) { return PooledBuffer(memory, of: pool) }
-    let watcher = state.withLock { state in
-      state.isWanted = true
-      return state.watcher.take()
+    // Told of only once it is in line: else who looks may look too early, and never again.
+    let memory = try await pool.acquire(count) { [self] in
+      let watcher = state.withLock { state in
+        state.isWanted = true
+        return state.watcher.take()
+      }
+      watcher?.resume()
     }
-    watcher?.resume()
-    return PooledBuffer(try await pool.acquire(count), of: pool)
+    return PooledBuffer(memory, of: pool)
   }
 
   /// A buffer that goes out with a message of `call`: it owns the message's bytes.
