@@ -18,7 +18,11 @@ final class CountingSession: SQLSession {
     driver.statements.withLock { $0?.append(text) }
   }
 
-  func now() async throws -> Timestamp { try await inner.now() }
+  func now() async throws -> Timestamp {
+    let now = try await inner.now()
+    driver.delays.withLock { $0[.time] }?()
+    return now
+  }
 
   func snapshot() async throws { try await inner.snapshot() }
 

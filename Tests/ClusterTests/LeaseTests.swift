@@ -237,23 +237,6 @@ struct LeaseTests {
     await cluster.close()
   }
 
-  @Test(
-    "one renewal that fails, and the next that succeeds, keep the lease",
-    arguments: [2, 5, 30, 600])
-  func renewalsInTime(length: Int) async throws {
-    let cluster = try await TestCluster(seed: 9, servers: 6)
-    let gateway = try await cluster.gateway()
-    let length = Duration.seconds(length)
-    let keeper = WriterKeeper(
-      engine: gateway.engine, metadata: gateway.store, length: length, log: .none)
-    guard case .idle(let interval) = try await keeper.step() else {
-      Issue.record("a renewal has nothing more to do at once")
-      return
-    }
-    #expect(interval + keeper.longestDelay < WriterKeeper.end(from: .zero, length: length))
-    await cluster.close()
-  }
-
   @Test("tombstones wait for the oldest read of every gateway")
   func otherReads() async throws {
     let cluster = try await TestCluster(seed: 8, servers: 6)

@@ -18,6 +18,15 @@ final class SharedDriver: SQLDriver {
   let dialect = SQLDialect.postgres
   private let inner: SQLiteDriver
   let isReachable = Mutex(true)
+  /// When the database may be slow.
+  enum Moment: CaseIterable {
+    /// Before a transaction begins.
+    case begin
+    /// Between the database's telling of its time and the arrival of that.
+    case time
+  }
+  /// What happens meanwhile.
+  let delays = Mutex<[Moment: @Sendable () -> Void]>([:])
   /// The statements of all transactions, in order, while they are counted.
   let statements = Mutex<[String]?>(nil)
 
@@ -41,6 +50,7 @@ final class SharedDriver: SQLDriver {
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     try check()
+    delays.withLock { $0[.begin] }?()
     @Sendable nonisolated(nonsending) func counted(_ session: any SQLSession) async throws -> T {
       try await body(CountingSession(session, self))
     }

@@ -39,6 +39,9 @@ final class Fixture: Sendable {
     return metadata
   }
 
+  /// Round trips to PostgreSQL so far.
+  var roundTrips: Int { postgres.driver.metrics.durations.counts.reduce(0) { $0 + Int($1) } }
+
   /// The PostgreSQL database: for tests of that alone.
   var postgres: PostgresMetadata {
     guard case .postgres(let metadata, _, _) = database else {

@@ -258,7 +258,7 @@ struct MembershipTests {
     let store = fixture.store
     let bucket = try await fixture.bucket()
     let renewed = try await store.renewWriter(
-      readAge: .seconds(5), ringVersion: 7, lease: .seconds(30), since: nil)
+      WriterRenewal(length: .seconds(30), ringVersion: 7, readAge: { .seconds(5) }))
     #expect(try await store.writerWitness() == renewed)
     let writer = try #require(await store.liveWriters().first)
     #expect(writer.ringVersion == 7)
@@ -276,7 +276,7 @@ struct MembershipTests {
     }
     await #expect(throws: MetadataError.fenced) {
       try await store.renewWriter(
-        readAge: nil, ringVersion: 7, lease: .seconds(30), since: renewed)
+        WriterRenewal(length: .seconds(30), ringVersion: 7, since: renewed))
     }
     let again = try await store.beginWriter(minimum: 0, ringVersion: 8, lease: .seconds(30))
     #expect(again.epoch > writer.epoch)

@@ -44,7 +44,7 @@ struct TimelineTests {
     let now = try await store.writerWitness()
     #expect(
       try await store.renewWriter(
-        readAge: nil, ringVersion: 0, lease: .seconds(60), since: witness) == nil)
+        WriterRenewal(length: .seconds(60), ringVersion: 0, since: witness)) == nil)
     #expect(try await store.writerWitness() == now)
     #expect(try await store.beginTimeline(after: witness))
     #expect(try await store.setting("hold_sweep") == [1])

@@ -89,6 +89,7 @@ def make_server(tmp_path):
         made.append(Server(directory or tmp_path / f"data-{len(made)}", **options))
         return made[-1]
 
+    make.made = made
     yield make
     for one in made:
         one.discard()
@@ -163,6 +164,7 @@ def make_cluster(postgres):
             f"{directory}/{len(made)}", settings=QUICK | (settings or {}), **options))
         return made[-1]
 
+    make.made = made
     yield make
     for one in made:
         one.discard()
@@ -174,9 +176,12 @@ def pytest_runtest_makereport(item, call):
     """Where a test with a cluster fails, what its processes said is part of the report."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Cluster):
-                report.sections.append(("logs of the cluster", value.failure_logs()))
+        values = getattr(item, "funcargs", {}).values()
+        clusters = [value for value in values if isinstance(value, Cluster)]
+        # One that the test made by itself.
+        clusters = clusters or [c for value in values for c in getattr(value, "made", [])[-1:]]
+        for cluster in clusters:
+            report.sections.append(("logs of the cluster", cluster.failure_logs()))
 
 
 @pytest.fixture(scope="session")

@@ -103,26 +103,25 @@ extension SQLMetadataStore: WriterLeaseStore {
     }
   }
 
-  /// Extends the lease by `length` from now, tells how long the oldest running read has run, and
-  /// which ring all writes that still run go by.
+  /// Extends the lease, tells how long the oldest running read has run, and which ring all writes
+  /// that still run go by.
   ///
   /// Returns what the database says of the writer from then on. Nil, and nothing is changed, when it
-  /// is in a state of before `witness`: looked at in the same transaction, which no restore can come
-  /// between. Throws `fenced` when the writer was reclaimed.
-  public func renewWriter(
-    readAge: Duration?, ringVersion: Int64, lease length: Duration, since witness: WriterWitness?
-  ) async throws -> WriterWitness? {
+  /// is in a state of before the renewal's witness: looked at in the same transaction, which no
+  /// restore can come between. Throws `fenced` when the writer was reclaimed.
+  public func renewWriter(_ renewal: WriterRenewal) async throws -> WriterWitness? {
     guard let epoch else { throw MetadataError.fenced }
     return try await driver.write(cost: 128) { session in
-      if let witness, try await Self.isBefore(witness, in: session) { return nil }
+      renewal.begin()
+      if let witness = renewal.witness, try await Self.isBefore(witness, in: session) {
+        return nil
+      }
       let now = try await session.now().milliseconds
-      let end = now &+ length.milliseconds
+      let end = now &+ renewal.length.milliseconds
+      let oldestRead = renewal.readAge().map { now &- $0.milliseconds }
       let changed = try await session.run(
         SQL.renewAll,
-        [
-          .int(end), .optional(readAge.map { now &- $0.milliseconds }), .int(ringVersion),
-          .int(Int64(epoch)),
-        ])
+        [.int(end), .optional(oldestRead), .int(renewal.ringVersion), .int(Int64(epoch))])
       guard changed > 0 else { throw MetadataError.fenced }
       return WriterWitness(epoch: epoch, leaseEnd: Timestamp(milliseconds: end))
     }

@@ -21,14 +21,12 @@ public protocol WriterLeaseStore: WriterStore {
     minimum: UInt64, ringVersion: Int64, lease length: Duration
   ) async throws -> WriterLease
 
-  /// Extends the lease by `length` from now, tells how long the oldest running read has run, and
-  /// which ring all writes that still run go by.
+  /// Extends the lease, tells how long the oldest running read has run, and which ring all writes
+  /// that still run go by.
   ///
   /// Returns what the database says of the writer from then on; nil, and nothing is changed, when it
-  /// is in a state of before `witness`. Throws `fenced` when the writer was reclaimed.
-  func renewWriter(
-    readAge: Duration?, ringVersion: Int64, lease length: Duration, since witness: WriterWitness?
-  ) async throws -> WriterWitness?
+  /// is in a state of before the renewal's witness. Throws `fenced` when the writer was reclaimed.
+  func renewWriter(_ renewal: WriterRenewal) async throws -> WriterWitness?
 
   /// The lease of this store's writer as it is now; nil before one was begun.
   func writerWitness() async throws -> WriterWitness?

@@ -120,12 +120,17 @@ public final class WriterKeeper: BackgroundWorker {
   /// Where the database was put back to an earlier state meanwhile, nothing is written any more: what
   /// this process knows belongs to another timeline, and its next start begins a new one.
   public func step() async throws -> StepOutcome {
-    let start = engine.writer.clock.now
+    let clock = engine.writer.clock
+    let start = Mutex(clock.now)
     do {
       let renewed = try await metadata.renewWriter(
-        readAge: readAge(at: start), ringVersion: acknowledged(), lease: length, since: witness)
+        WriterRenewal(
+          length: length, ringVersion: acknowledged(), since: witness,
+          // As late as may be: it may have waited for the database.
+          begin: { start.withLock { $0 = clock.now } },
+          readAge: { self.readAge(at: clock.now) }))
       guard let renewed else { return end() }
-      engine.writer.extend(until: Self.end(from: start, length: length))
+      engine.writer.extend(until: Self.end(from: start.withLock { $0 }, length: length))
       seen.withLock { $0 = renewed }
     } catch MetadataError.fenced {
       try await beginAgain()
@@ -134,7 +139,9 @@ public final class WriterKeeper: BackgroundWorker {
       if let begun = try await metadata.writerWitness() { seen.withLock { $0 = begun } }
     }
     count.add(1, detail: "epoch \(engine.writer.epoch)")
-    return .idle(nextAfter: min(.seconds(10), length / 3))
+    // The lease is counted from the start: what the database took goes off the pause.
+    let elapsed = clock.now - start.withLock { $0 }
+    return .idle(nextAfter: max(.zero, min(.seconds(10), length / 3) - elapsed))
   }
 
   private func end() -> StepOutcome {
