@@ -41,11 +41,11 @@ func withServer<R: Sendable>(
   _ stores: [any ChunkStore], security: ChunkRPCSecurity = .sharedSecret(Sample.secret),
   buffers: BufferPool = BufferPool(limit: 64 << 20, cacheLimit: 8 << 20),
   settings: ChunkRPCServer.Settings = ChunkRPCServer.Settings(), address: String = "127.0.0.1",
-  _ body: (ChunkRPCServer) async throws -> R
+  port: Int = 0, _ body: (ChunkRPCServer) async throws -> R
 ) async throws -> R {
   let server = try ChunkRPCServer(
     stores: stores, server: Sample.server, cluster: Sample.cluster, version: "test",
-    address: address, port: 0, security: security, pool: blockingPool, buffers: buffers,
+    address: address, port: port, security: security, pool: blockingPool, buffers: buffers,
     settings: settings)
   return try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask(executorPreference: blockingPool) { try await server.run() }

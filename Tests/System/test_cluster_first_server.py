@@ -29,7 +29,8 @@ def test_gateways_wait_for_the_first_servers_with_a_change_log(make_cluster, tls
     assert s3.list_buckets()["Buckets"] == []
     assert all(gateway.alive for gateway in cluster.gateways)
     cluster.start()
-    # The other gateway learns of the stores a moment later.
+    # Each gateway learns of the stores in its own time.
+    cluster.await_spread(6)
     cluster.until(lambda: status(cluster)["pending_changes"] == 0, 90,
                   lambda: json.dumps(status(cluster)))
     s3.create_bucket(Bucket="bucket")

@@ -43,6 +43,12 @@ public final class Channel: @unchecked Sendable {
     unsafe grpc_channel_destroy(raw)
   }
 
+  /// Whether the last attempt to connect failed: until another one succeeds, which is made some time
+  /// later, calls fail at once.
+  public var isFailing: Bool {
+    unsafe grpc_channel_check_connectivity_state(raw, 0) == GRPC_CHANNEL_TRANSIENT_FAILURE
+  }
+
   /// Makes a call that ends after `timeout` at the latest. `metadata` has lower-case keys.
   ///
   /// Whoever makes a call ends it: by its last operation, or by `cancel`.

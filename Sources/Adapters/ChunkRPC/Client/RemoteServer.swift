@@ -12,6 +12,22 @@ final class RemoteServer: StorageServerConnection {
     var control: Channel
     /// That of the identity that they were made with.
     var generation: Int
+    /// Makes one more; does no input or output yet.
+    var make: @Sendable () -> Channel
+
+    /// Puts new ones in the places of those that wait before they connect again; returns these.
+    mutating func replaceFailing(_ kind: Kind) -> [Channel] {
+      switch kind {
+      case .control:
+        guard control.isFailing else { return [] }
+        defer { control = make() }
+        return [control]
+      case .bulk:
+        let failing = bulk.indices.filter { bulk[$0].isFailing }
+        defer { for index in failing { bulk[index] = make() } }
+        return failing.map { bulk[$0] }
+      }
+    }
   }
 
   private struct State {
@@ -61,11 +77,20 @@ final class RemoteServer: StorageServerConnection {
   func store(_ id: StoreID) -> any ChunkStore { RemoteChunkStore(id: id, server: self) }
 
   func health() async throws(ChunkStoreError) -> StorageServerHealth {
+    // It may be there by now: each look is an attempt to connect.
+    replaceFailing(.control)
     let answer = try await unary(
       .healthCheck, OutgoingMessage([]), .control, timeout: settings.healthTimeout)
     let health = try decoded { () throws(FormatError) in try HealthMessage.decode(answer) }
     guard health.server == server else { throw .offline("another server is at this address") }
+    // It is there: what is written to it now does not fail for its having been away.
+    replaceFailing(.bulk)
     return health
+  }
+
+  private func replaceFailing(_ kind: Kind) {
+    let old = state.withLock { $0.channels?.replaceFailing(kind) }
+    withExtendedLifetime(old) {}
   }
 
   func close() async {
@@ -166,12 +191,12 @@ final class RemoteServer: StorageServerConnection {
       maximumMessageLength: WireLimits.response, connectTimeout: settings.connectTimeout)
     if material != nil { arguments.expectServerName(ClusterNames.server(server)) }
     let credentials = material.map { ClientCredentials.mutualTLS($0) } ?? .insecure
-    func make() -> Channel {
+    let make: @Sendable () -> Channel = { [arguments] in
       Channel(to: target, credentials: credentials, arguments: arguments)
     }
     return Channels(
       bulk: (0..<max(settings.bulkConnections, 1)).map { _ in make() }, control: make(),
-      generation: generation)
+      generation: generation, make: make)
   }
 }
 
