@@ -196,16 +196,19 @@ struct FaultyReadTests {
     let place = try #require(node.stores.firstIndex { $0.id == extent.stores[0] })
     let store = node.stores[place]
     store.decide { step in if case .openChunk = step { .hang } else { nil } }
+    let reads = { node.stores.reduce(0) { $0 + $1.reads } }
+    let before = reads()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         let found = try await node.get("700000")
         #expect(isSame(found, Self.bytes(700_000)[...]))
       }
-      while store.hanging == 0 { await Task.yield() }
-      while store.hanging == 1 {
-        clock.advance(.milliseconds(50))
-        await Task.yield()
+      // It hangs, the three others have come, and the timers of a hedge and of a stall are set.
+      try await eventually {
+        store.hanging == 1 && reads() - before == 3 && clock.sleeping == 2
       }
+      clock.advance(FaultTolerance().hedgeFloor)
+      // From here on the clock stands still.
       try await group.waitForAll()
     }
     #expect(node.engine.pace.counts.hedges == 1)
@@ -228,6 +231,8 @@ struct FaultyReadTests {
     var faults = FaultTolerance()
     faults.suspicion = .zero
     faults.hedgeBurst = 2
+    // The clock runs on while the reads do not, on a busy machine.
+    faults.readLimit = .seconds(1 << 30)
     let node = try await filled(clock, faults: faults)
     let extent = try #require(try await node.extents("700000").first)
     let store = try #require(node.stores.first { $0.id == extent.stores[0] })

@@ -32,6 +32,7 @@ final class FaultyStore: CancellableChunkStore {
     var calls: [Step: Int] = [:]
     var unfinished = 0
     var openReaders = 0
+    var reads = 0
     var hanging: [Int: CheckedContinuation<Void, Never>] = [:]
     var next = 0
   }
@@ -46,6 +47,8 @@ final class FaultyStore: CancellableChunkStore {
 
   func calls(_ step: Step) -> Int { state.withLock { $0.calls[step] ?? 0 } }
   var hanging: Int { state.withLock { $0.hanging.count } }
+  /// Reads that have brought what they were asked for.
+  var reads: Int { state.withLock { $0.reads } }
   var chunks: Set<ChunkID> { state.withLock { Set($0.chunks.keys) } }
   /// Writers and readers that nobody has ended.
   var open: Int { state.withLock { $0.unfinished + $0.openReaders } }
@@ -185,6 +188,7 @@ final class FaultyStore: CancellableChunkStore {
     ) async throws(ChunkStoreError) {
       try await store.call(.read(range.lowerBound))
       buffer.copy(Array(data[range]), at: offset)
+      store.state.withLock { $0.reads += 1 }
     }
 
     func close() {
