@@ -10,9 +10,7 @@ struct ConfirmationTests {
   /// Tombstones of as many extents, each of six chunks.
   private static func tombstones(in fixture: Fixture) async throws -> [ExtentID] {
     let bucket = try await fixture.bucket()
-    let extents = (0..<count).map { _ in fixture.extent(100) }
-    _ = try await fixture.store.commit(
-      fixture.extentCommit(bucket, .init(key: "all"), extents: extents))
+    let extents = try await fixture.object(ofExtents: count, in: bucket)
     _ = try await fixture.store.delete(
       bucket: bucket.id, key: .init(key: "all"), versionID: nil, condition: .none)
     fixture.clock.advance(milliseconds: 10)

@@ -174,6 +174,15 @@ final class Fixture: Sendable {
   }
 }
 
+extension Fixture {
+  /// Commits an object of so many extents of 100 bytes, `all`; these.
+  func object(ofExtents count: Int, in bucket: Bucket) async throws -> [Extent] {
+    let extents = (0..<count).map { _ in extent(100) }
+    _ = try await store.commit(extentCommit(bucket, .init(key: "all"), extents: extents))
+    return extents
+  }
+}
+
 extension [UInt8] {
   init(key: String) { self = Array(key.utf8) }
 }

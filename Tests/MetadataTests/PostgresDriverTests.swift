@@ -38,6 +38,23 @@ struct PostgresDriverTests {
     await fixture.close()
   }
 
+  @Test("no more than some hundred statements are kept back, whoever waits for their rows")
+  func bounded() async throws {
+    let fixture = try await Fixture(postgres: Fixture.patientOptions)
+    let driver = fixture.postgres.driver
+    let one = SQLStatement("SELECT 1")
+    try await driver.write(cost: 1) { session in
+      let found = Mutex(0)
+      for _ in 0..<600 {
+        try await session.check(one, []) { rows in found.withLock { $0 += rows.count } }
+      }
+      #expect(found.withLock { $0 } >= 300)
+      _ = try await session.query(one, [])
+      #expect(found.withLock { $0 } == 600)
+    }
+    await fixture.close()
+  }
+
   @Test("time comes from the database")
   func clock() async throws {
     let fixture = try await Fixture(postgres: Fixture.patientOptions, databaseClock: true)

@@ -10,7 +10,7 @@ struct QueueRepairTests {
   func many(on kind: DatabaseKind) async throws {
     let fixture = try await Fixture.on(kind)
     let store = fixture.store
-    let extents = try await Self.extents(150, in: fixture)
+    let extents = try await fixture.object(ofExtents: 150, in: fixture.bucket())
     try await store.queueRepair(extents[7].id, chunks: 0b1000, reason: "before")
     try await store.queueRepair(extents[8].id, chunks: 0b0001, reason: "before")
     var asked = extents.map { (extent: $0.id, chunks: UInt32(0b0001)) }
@@ -40,7 +40,7 @@ struct QueueRepairTests {
     .enabled(if: PostgresServer.isInstalled))
   func roundTrips() async throws {
     let fixture = try await Fixture(postgres: Fixture.patientOptions)
-    let extents = try await Self.extents(256, in: fixture)
+    let extents = try await fixture.object(ofExtents: 256, in: fixture.bucket())
     let before = fixture.roundTrips
     try await fixture.store.queueRepairs(extents.map { ($0.id, 0b1) }, reason: "lost")
     #expect(fixture.roundTrips - before <= 4 * 4)
@@ -79,13 +79,5 @@ struct QueueRepairTests {
     // Nobody waited for one another in a circle, which ends by a transaction that is run again.
     #expect(fixture.postgres.driver.metrics.transactions.retried == 0)
     await fixture.close()
-  }
-
-  private static func extents(_ count: Int, in fixture: Fixture) async throws -> [Extent] {
-    let bucket = try await fixture.bucket()
-    let extents = (0..<count).map { _ in fixture.extent(100) }
-    _ = try await fixture.store.commit(
-      fixture.extentCommit(bucket, .init(key: "all"), extents: extents))
-    return extents
   }
 }

@@ -89,7 +89,6 @@ def make_server(tmp_path):
         made.append(Server(directory or tmp_path / f"data-{len(made)}", **options))
         return made[-1]
 
-    make.made = made
     yield make
     for one in made:
         one.discard()
@@ -164,7 +163,7 @@ def make_cluster(postgres):
             f"{directory}/{len(made)}", settings=QUICK | (settings or {}), **options))
         return made[-1]
 
-    make.made = made
+    make.clusters = made
     yield make
     for one in made:
         one.discard()
@@ -179,7 +178,7 @@ def pytest_runtest_makereport(item, call):
         values = getattr(item, "funcargs", {}).values()
         clusters = [value for value in values if isinstance(value, Cluster)]
         # One that the test made by itself.
-        clusters = clusters or [c for value in values for c in getattr(value, "made", [])[-1:]]
+        clusters = clusters or [c for value in values for c in getattr(value, "clusters", [])[-1:]]
         for cluster in clusters:
             report.sections.append(("logs of the cluster", cluster.failure_logs()))
 

@@ -82,15 +82,22 @@ final class PostgresSession: SQLSession {
   }
 
   func execute(_ statement: SQLStatement, _ values: [SQLValue]) async throws {
-    try send(statement, values, .nothing)
-    // Bounded, so that neither side's buffers grow with the size of a transaction.
-    if expectations.count >= Self.maximumBatch { _ = try roundTrip() }
+    try keepBack(statement, values, .nothing)
   }
 
   func check(
     _ statement: SQLStatement, _ values: [SQLValue], _ body: @escaping (SQLRows) throws -> Void
   ) async throws {
-    try send(statement, values, .check(body))
+    try keepBack(statement, values, .check(body))
+  }
+
+  /// Sends a statement whose answer is not waited for; but not beyond a bound, so that neither side's
+  /// buffers grow with the size of a transaction.
+  private func keepBack(
+    _ statement: SQLStatement, _ values: [SQLValue], _ expectation: Expectation
+  ) throws {
+    try send(statement, values, expectation)
+    if expectations.count >= Self.maximumBatch { _ = try roundTrip() }
   }
 
   func define(_ text: String) async throws {

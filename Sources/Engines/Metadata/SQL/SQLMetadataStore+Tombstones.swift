@@ -37,25 +37,18 @@ extension SQLMetadataStore {
     }
   }
 
-  /// Tombstones whose confirmation is under way at once, before an answer is waited for.
-  private static let confirmedAtOnce = 32
-
   /// Records that the stores of some chunks have deleted them; a tombstone goes when all have.
   public func confirm(_ confirmations: [(extent: ExtentID, chunks: UInt32)]) async throws {
     guard !confirmations.isEmpty else { return }
     try await mutate(cost: 64 * confirmations.count) { session in
-      for (number, (extent, chunks)) in confirmations.enumerated() {
+      for (extent, chunks) in confirmations {
         let id = SQLValue.bytes(extent.bytes)
         let bits = SQLValue.int(Int64(chunks))
         // Nearly always this is all; the others find nothing then.
         try await session.execute(SQL.deleteConfirmed, [id, bits])
         try await session.execute(SQL.confirm, [bits, id])
         // Others may have confirmed the rest meanwhile.
-        if (number + 1).isMultiple(of: Self.confirmedAtOnce) {
-          try await session.run(SQL.deleteConfirmed, [id, .int(0)])
-        } else {
-          try await session.execute(SQL.deleteConfirmed, [id, .int(0)])
-        }
+        try await session.execute(SQL.deleteConfirmed, [id, .int(0)])
       }
     }
   }
