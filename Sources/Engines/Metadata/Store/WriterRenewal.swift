@@ -1,4 +1,4 @@
-/// What a writer says as it renews its lease, and learns as it does.
+/// What a writer says as it renews its lease.
 ///
 /// The functions are called anew for each attempt at the transaction, on any thread.
 public struct WriterRenewal: Sendable {
@@ -10,7 +10,7 @@ public struct WriterRenewal: Sendable {
   public var witness: WriterWitness?
   /// Called before the database is asked for its time: the lease begins no earlier.
   public var begin: @Sendable () -> Void
-  /// How long the oldest running read has run at least, nil when none runs. Called once the
+  /// How long the oldest running read has run at most, nil when none runs. Called once the
   /// database has told its time, so that it did not begin after what is recorded.
   public var readAge: @Sendable () -> Duration?
 
