@@ -90,6 +90,29 @@ import Testing
     }
   }
 
+  @Test("deleting what is not there syncs no directory, deleting what is there does")
+  func deleteMissing() async throws {
+    let directory = TemporaryDirectory()
+    let system = SlowSyncs(SystemFileSystem())
+    let harness = StoreHarness(system, directory: directory.path + "/store")
+    try await withTaskExecutorPreference(blockingPool) {
+      let store = try harness.createAndOpen()
+      let chunks = (UInt64(0)..<3).map { SampleChunk($0, length: 400_000) }
+      for chunk in chunks.prefix(2) { try await chunk.put(to: store) }
+      func syncs(_ ids: [ChunkID]) async throws -> Int {
+        let before = system.directoryCount
+        try await store.delete(ids)
+        return system.directoryCount - before
+      }
+      #expect(try await syncs([chunks[0].id]) == 1)
+      #expect(try await syncs([chunks[0].id, chunks[2].id]) == 0)
+      let elsewhere = ExtentID(epoch: 99, random: (1, 1))
+      #expect(try await syncs([ChunkID(extent: elsewhere, index: 0)]) == 0)
+      #expect(try await syncs(chunks.map(\.id)) == 1)
+      #expect(try await listAll(store).isEmpty)
+    }
+  }
+
   @Test("a chunk that is put again replaces the one before", arguments: [6400, 400_000])
   func replace(length: Int) async throws {
     let system = LossyFileSystem()

@@ -152,6 +152,15 @@ struct TombstoneTests {
     installation.clock.advance(seconds: 2)
     #expect(try await step() == .busy)
     #expect(try await installation.store.counts().tombstones == TombstoneWorker.batch)
+    #expect(try await step() == .busy)
+    // What came due is gone; the next may be due soon, or for a while nothing.
+    let late = [
+      (id: ExtentID(epoch: 1, random: (1, 0)), stores: installation.plan.stores)
+    ]
+    try await installation.store.discard(late)
+    installation.clock.advance(seconds: 901)
+    #expect(try await step() == .idle(nextAfter: .seconds(1)))
+    #expect(try await step() == .idle(nextAfter: .seconds(10)))
     await installation.close()
   }
 }

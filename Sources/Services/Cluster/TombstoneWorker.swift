@@ -11,15 +11,17 @@ public import Telemetry
 /// A tombstone's chunks go once it is older than the delay and than the oldest read that runs, each
 /// store's at once; the store is confirmed only after its delete is durable. Stores that do not
 /// answer keep their chunks, and the tombstone stays for them. Other stores in which former copies
-/// may lie are asked too, once. It rests between its batches, since deletions and writes are in each
-/// other's way, unless it falls behind.
+/// may lie are asked too, once. Deletions and writes are in each other's way: what comes due bit by
+/// bit is deleted bit by bit, with rests between the batches, unless it falls behind.
 public final class TombstoneWorker: BackgroundWorker {
   /// Tombstones that one step looks at, where nothing is in the way.
-  package static let batch = 64
+  package static let batch = 32
   /// Tombstones that one step looks at, where many wait for stores that are away.
   static let largestBatch = 16_384
   /// It has fallen behind when a whole batch has been due for longer than this.
   static let patience: Duration = .seconds(60)
+  /// How soon it looks again after something was due.
+  static let followUp: Duration = .seconds(1)
 
   /// `tombstones`.
   public let name = "tombstones"
@@ -75,7 +77,7 @@ public final class TombstoneWorker: BackgroundWorker {
       confirmed, detail: tombstones.count < limit ? "" : "more than \(limit) tombstones are due")
     guard tombstones.count == limit else {
       self.limit.withLock { $0 = Self.batch }
-      return .idle(nextAfter: interval)
+      return .idle(nextAfter: confirmed > 0 ? min(interval, Self.followUp) : interval)
     }
     if confirmed > 0, let last = tombstones.last {
       let lag = cutoff.milliseconds - last.created.milliseconds

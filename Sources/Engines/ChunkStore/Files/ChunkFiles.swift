@@ -10,6 +10,7 @@ final class ChunkFiles: Sendable {
     var writing: Set<String> = []
     var nextWriter: UInt64 = 0
     var count = 0
+    var removals = PendingRemovals()
     /// The sorted names of the epoch that a walk is in.
     var listing: (epoch: UInt64, names: [ChunkID])?
   }
@@ -109,21 +110,18 @@ final class ChunkFiles: Sendable {
   /// Removes chunks; those that are not there do not matter, above all those of `records`, which
   /// were records of a volume. Returns when all of them are gone for good.
   func delete(_ ids: [ChunkID], records: Set<ChunkID>) async throws(ChunkStoreError) {
-    var epochs = Set<UInt64>()
+    var unsynced = Set<UInt64>()
+    var known: [UInt64: Bool] = [:]
     var isAnyMissing = false
     for id in ids {
+      let epoch = id.extent.epoch
       do throws(DiskError) {
-        do throws(DiskError) {
-          try fileSystem.delete(layout.chunkFile(id))
-          state.withLock { $0.count -= 1 }
-          epochs.insert(id.extent.epoch)
-        } catch {
-          guard error.code == .notFound else { throw error }
-          guard !records.contains(id) else { continue }
-          isAnyMissing = true
-          // Whoever removed it may not have synced yet, or have died before.
-          if try exists(layout.epochDirectory(id.extent.epoch)) { epochs.insert(id.extent.epoch) }
-        }
+        let hasDirectory = if let known = known[epoch] { known } else { try hasDirectory(epoch) }
+        known[epoch] = hasDirectory
+        let (wasThere, needsSync) = hasDirectory ? try remove(id) : (false, false)
+        guard wasThere || !records.contains(id) else { continue }
+        if !wasThere { isAnyMissing = true }
+        if needsSync { unsynced.insert(epoch) }
       } catch {
         throw guardian.failure(error)
       }
@@ -133,7 +131,30 @@ final class ChunkFiles: Sendable {
       guardian.verifyPresence()
       try guardian.requireReadable()
     }
-    if !epochs.isEmpty { try await sync(epochs.sorted()) }
+    if !unsynced.isEmpty { try await sync(unsynced.sorted()) }
+  }
+
+  /// Removes the name of a chunk if it is there; whether it was, and whether that it is not there any
+  /// more needs a sync. What processes of before removed was synced when this one began.
+  private func remove(_ id: ChunkID) throws(DiskError) -> (wasThere: Bool, needsSync: Bool) {
+    let epoch = id.extent.epoch
+    state.withLock { $0.removals.begin(epoch) }
+    do {
+      try fileSystem.delete(layout.chunkFile(id))
+    } catch {
+      let needsSync = state.withLock { $0.removals.end(epoch, isRemoved: false) }
+      guard error.code == .notFound else { throw error }
+      return (false, needsSync)
+    }
+    return state.withLock { state in
+      state.count -= 1
+      return (true, state.removals.end(epoch, isRemoved: true))
+    }
+  }
+
+  private func hasDirectory(_ epoch: UInt64) throws(DiskError) -> Bool {
+    if state.withLock({ $0.durableEpochs.contains(epoch) }) { return true }
+    return try exists(layout.epochDirectory(epoch))
   }
 
   /// Makes the names in the directories of some epochs durable.
@@ -146,14 +167,19 @@ final class ChunkFiles: Sendable {
     do throws(ChunkStoreError) {
       try guardian.requireWritable()
       let epochs = Set(batch.joined())
-      let new = state.withLock { epochs.subtracting($0.durableEpochs) }
+      let (new, removals) = state.withLock { state in
+        (epochs.subtracting(state.durableEpochs), state.removals.covered(by: epochs))
+      }
       do throws(DiskError) {
         if !new.isEmpty { try fileSystem.syncDirectory(layout.chunks) }
         for epoch in epochs.sorted() { try fileSystem.syncDirectory(layout.epochDirectory(epoch)) }
       } catch {
         throw guardian.failure(error)
       }
-      state.withLock { $0.durableEpochs.formUnion(new) }
+      state.withLock { state in
+        state.durableEpochs.formUnion(new)
+        state.removals.synced(removals)
+      }
       return batch.map { _ in .success(()) }
     } catch {
       return batch.map { _ in .failure(error) }
