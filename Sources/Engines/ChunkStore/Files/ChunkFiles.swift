@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// The chunk files of a store: one directory for each epoch, one more for those being written.
 final class ChunkFiles: Sendable {
-  private struct State {
+  struct State {
     /// Epochs whose directory this process has made or found, and whose name is durable.
     var durableEpochs: Set<UInt64> = []
     var writing: Set<String> = []
@@ -16,12 +16,12 @@ final class ChunkFiles: Sendable {
   }
 
   let guardian: StoreGuard
-  private let state = Mutex(State())
+  let state = Mutex(State())
   /// Epochs whose directories need a sync.
   private let syncs: GroupCommit<[UInt64], Void>
 
-  private var fileSystem: any FileSystem { guardian.fileSystem }
-  private var layout: StoreLayout { guardian.layout }
+  var fileSystem: any FileSystem { guardian.fileSystem }
+  var layout: StoreLayout { guardian.layout }
 
   init(guardian: StoreGuard, clock: (any Clock<Duration>)?) {
     syncs = GroupCommit(clock: clock) { $0.count }
@@ -107,56 +107,6 @@ final class ChunkFiles: Sendable {
     try await sync([epoch])
   }
 
-  /// Removes chunks; those that are not there do not matter, above all those of `records`, which
-  /// were records of a volume. Returns when all of them are gone for good.
-  func delete(_ ids: [ChunkID], records: Set<ChunkID>) async throws(ChunkStoreError) {
-    var unsynced = Set<UInt64>()
-    var known: [UInt64: Bool] = [:]
-    var isAnyMissing = false
-    for id in ids {
-      let epoch = id.extent.epoch
-      do throws(DiskError) {
-        let hasDirectory = if let known = known[epoch] { known } else { try hasDirectory(epoch) }
-        known[epoch] = hasDirectory
-        let (wasThere, needsSync) = hasDirectory ? try remove(id) : (false, false)
-        guard wasThere || !records.contains(id) else { continue }
-        if !wasThere { isAnyMissing = true }
-        if needsSync { unsynced.insert(epoch) }
-      } catch {
-        throw guardian.failure(error)
-      }
-    }
-    if isAnyMissing {
-      // Not to be taken for gone because the whole store is.
-      guardian.verifyPresence()
-      try guardian.requireReadable()
-    }
-    if !unsynced.isEmpty { try await sync(unsynced.sorted()) }
-  }
-
-  /// Removes the name of a chunk if it is there; whether it was, and whether that it is not there any
-  /// more needs a sync. What processes of before removed was synced when this one began.
-  private func remove(_ id: ChunkID) throws(DiskError) -> (wasThere: Bool, needsSync: Bool) {
-    let epoch = id.extent.epoch
-    state.withLock { $0.removals.begin(epoch) }
-    do {
-      try fileSystem.delete(layout.chunkFile(id))
-    } catch {
-      let needsSync = state.withLock { $0.removals.end(epoch, isRemoved: false) }
-      guard error.code == .notFound else { throw error }
-      return (false, needsSync)
-    }
-    return state.withLock { state in
-      state.count -= 1
-      return (true, state.removals.end(epoch, isRemoved: true))
-    }
-  }
-
-  private func hasDirectory(_ epoch: UInt64) throws(DiskError) -> Bool {
-    if state.withLock({ $0.durableEpochs.contains(epoch) }) { return true }
-    return try exists(layout.epochDirectory(epoch))
-  }
-
   /// Makes the names in the directories of some epochs durable.
   func sync(_ epochs: [UInt64]) async throws(ChunkStoreError) {
     try await syncs.submit(epochs) { flush($0) }
@@ -194,64 +144,13 @@ final class ChunkFiles: Sendable {
     }
   }
 
-  private func exists(_ path: DiskPath) throws(DiskError) -> Bool {
+  func exists(_ path: DiskPath) throws(DiskError) -> Bool {
     do {
       _ = try fileSystem.status(path)
       return true
     } catch {
       guard error.code == .notFound else { throw error }
       return false
-    }
-  }
-}
-
-extension ChunkFiles {
-  /// Some finished files behind `last`, by epoch and name; fewer than `limit` only at the end.
-  func list(after last: ChunkID?, limit: Int) throws(DiskError) -> [ChunkID] {
-    var result: [ChunkID] = []
-    for epoch in try epochs() where epoch >= last?.extent.epoch ?? 0 {
-      let names = try sortedNames(epoch, isContinued: last?.extent.epoch == epoch)
-      for name in names.dropFirst(Self.position(in: names, after: last)) {
-        result.append(name)
-        if result.count == limit { return result }
-      }
-    }
-    return result
-  }
-
-  private static func position(in names: [ChunkID], after last: ChunkID?) -> Int {
-    guard let last else { return 0 }
-    var low = 0
-    var high = names.count
-    while low < high {
-      let middle = low + (high - low) / 2
-      if names[middle] <= last { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-
-  /// A walk reads the directory of an epoch once, not once for each page.
-  private func sortedNames(_ epoch: UInt64, isContinued: Bool) throws(DiskError) -> [ChunkID] {
-    if isContinued, let listing = state.withLock({ $0.listing }), listing.epoch == epoch {
-      return listing.names
-    }
-    let names = try names(ofEpoch: epoch).sorted()
-    state.withLock { $0.listing = (epoch, names) }
-    return names
-  }
-
-  private func epochs() throws(DiskError) -> [UInt64] {
-    try fileSystem.list(layout.chunks).compactMap { entry in
-      entry.isDirectory ? StoreLayout.epoch(ofDirectory: entry.name) : nil
-    }.sorted()
-  }
-
-  private func names(ofEpoch epoch: UInt64) throws(DiskError) -> [ChunkID] {
-    try fileSystem.list(layout.epochDirectory(epoch)).compactMap { entry in
-      guard !entry.isDirectory, let id = StoreLayout.chunk(ofFile: entry.name),
-        id.extent.epoch == epoch
-      else { return nil }
-      return id
     }
   }
 }
