@@ -1,6 +1,7 @@
 import ChunkStore
 import Cluster
 import ObjectEngine
+import Runtime
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@ import ChunkStore
 import Erasure
 import Metadata
 import ObjectEngine
+import Runtime
 import Telemetry
 
 extension ExtentRepairer {

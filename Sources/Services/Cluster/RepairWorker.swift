@@ -1,6 +1,7 @@
 import Base
 import Metadata
 import ObjectEngine
+import Runtime
 import Telemetry
 
 /// Works through the queue of extents with lost or bad chunks, those with the fewest survivors

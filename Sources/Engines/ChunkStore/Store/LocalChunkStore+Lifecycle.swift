@@ -144,10 +144,10 @@ extension LocalChunkStore {
       do throws(ChunkStoreError) {
         while true {
           try await checkpoint()
-          let begin = clock.now
+          let cycle = DutyCycle(0.2, clock: clock, longestRest: .seconds(1))
           guard try await compactStep() else { break }
-          let rest = volumes.isShortOfSpace ? .zero : begin.duration(to: clock.now) * 4
-          do { try await clock.sleep(for: min(rest, .seconds(1))) } catch { return }
+          let rest = volumes.isShortOfSpace ? .zero : cycle.due
+          do { try await clock.sleep(for: rest) } catch { return }
         }
       } catch {
         switch error {

@@ -33,7 +33,7 @@ public final class DutyCycle: Sendable {
   }
 
   /// The rest that is due for the work so far, at most `longestRest`.
-  var due: Duration {
+  package var due: Duration {
     let rested = state.withLock { $0.rested }
     return max(.zero, min(longestRest, (elapsed() - rested) * (1 / part - 1) - rested))
   }
