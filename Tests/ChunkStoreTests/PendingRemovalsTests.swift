@@ -1,3 +1,5 @@
+import Runtime
+import TestSupport
 import Testing
 
 @testable import ChunkStore
@@ -35,6 +37,21 @@ struct PendingRemovalsTests {
     removals.begin(1)
     needs.append(removals.finishMissing(1))
     #expect(needs == [true, true, true])
+  }
+
+  @Test("what a killed process had removed stays away once it was found missing", arguments: 1...16)
+  func restart(seed: UInt64) async throws {
+    let system = LossyFileSystem()
+    let chunk = SampleChunk(1, length: 400_000)
+    try await withTaskExecutorPreference(blockingPool) {
+      try await chunk.put(to: StoreHarness(system).createAndOpen())
+      // It was killed before the sync.
+      try system.delete(StoreLayout("/store").chunkFile(chunk.id))
+      let store = try StoreHarness(system).open()
+      try await store.delete([chunk.id])
+      let reopened = try StoreHarness(system.afterPowerCut(SeededRandom(seed: seed))).open()
+      #expect(await failure { try await reopened.openChunk(chunk.id) } == .missing)
+    }
   }
 }
 
