@@ -6,6 +6,7 @@ import ObjectEngine
 import Placement
 import Runtime
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Repair in a cluster")
@@ -115,6 +116,112 @@ struct RepairTests {
     try await gateway.run("repair")
     #expect(try await gateway.store.counts().repairs == 0)
     #expect(try await cluster.differences().missing == 0)
+    await cluster.close()
+  }
+
+  /// Deletes chunks of new extents and queues them for repair.
+  private func damage(
+    _ count: Int, chunks: [Int], size: Int = 5000, in cluster: TestCluster, by gateway: TestGateway,
+    prefix: String = "key"
+  ) async throws {
+    for number in 0..<count {
+      let extent = try #require(try await gateway.put("\(prefix)\(number)", size: size))
+      for index in chunks {
+        let store = try #require(cluster.server(of: extent.stores[index])?.stores[0])
+        try await store.inner.delete([ChunkID(extent: extent.id, index: UInt8(index))])
+      }
+      let bits = chunks.reduce(UInt32(0)) { $0 | 1 << UInt32($1) }
+      try await gateway.store.queueRepair(extent.id, chunks: bits, reason: "gone")
+    }
+  }
+
+  /// Has each small chunk that is written wait until `count` were begun.
+  private func meet(_ count: Int, in cluster: TestCluster) {
+    let meeting = Meeting()
+    for server in cluster.servers {
+      server.stores[0].onPut.withLock { $0 = { await meeting.arrive(awaiting: count) } }
+    }
+  }
+
+  /// What writers of chunks wait for.
+  private final class Meeting: Sendable {
+    private let arrived = Mutex(0)
+
+    func arrive(awaiting count: Int) async {
+      arrived.withLock { $0 += 1 }
+      try? await eventually { arrived.withLock { $0 } >= count }
+    }
+  }
+
+  private func step(_ gateway: TestGateway) async throws -> StepOutcome {
+    let worker = try #require(gateway.work.workers.first { $0.name == "repair" })
+    return try await withTaskExecutorPreference(TestCluster.pool) { try await worker.step() }
+  }
+
+  @Test("small extents are repaired four at a time, and more where they bear no further loss")
+  func sideBySide() async throws {
+    let cluster = try await TestCluster(seed: 25, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await damage(6, chunks: [3], in: cluster, by: gateway)
+    meet(4, in: cluster)
+    #expect(try await step(gateway) == .throttled)
+    #expect(try await gateway.store.counts().repairs == 2)
+    for server in cluster.servers { server.stores[0].onPut.withLock { $0 = nil } }
+    try await damage(7, chunks: [0, 5], in: cluster, by: gateway, prefix: "urgent")
+    meet(7, in: cluster)
+    #expect(try await step(gateway) == .busy)
+    // The others are behind them: these may rest.
+    #expect(try await gateway.store.repairs(limit: 10).map(\.chunks) == [0b1000, 0b1000])
+    #expect(try await step(gateway) == .throttled)
+    #expect(try await gateway.store.counts().repairs == 0)
+    #expect(try await cluster.differences().missing == 0)
+    await cluster.close()
+  }
+
+  @Test("a large extent is repaired alone, wherever it is in the queue")
+  func large() async throws {
+    let cluster = try await TestCluster(seed: 26, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await damage(3, chunks: [1], in: cluster, by: gateway)
+    let size = 4 * ChunkLimits.smallDataLength + 1
+    try await damage(1, chunks: [1], size: size, in: cluster, by: gateway, prefix: "large")
+    let queued = try await gateway.store.repairs(limit: 10)
+    let large = try #require(queued.first { $0.extent.plaintextLength == size }).extent.id
+    var left = Set(queued.map(\.extent.id))
+    while left.contains(large) {
+      #expect(try await step(gateway) == .throttled)
+      let now = Set(try await gateway.store.repairs(limit: 10).map(\.extent.id))
+      #expect(now.contains(large) || left.subtracting(now) == [large])
+      left = now
+    }
+    await cluster.close()
+  }
+
+  @Test("repairs side by side that cannot be recorded leave nothing behind, and are tried again")
+  func failure() async throws {
+    let cluster = try await TestCluster(seed: 27, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await damage(3, chunks: [2], in: cluster, by: gateway)
+    let written = Mutex(0)
+    for server in cluster.servers {
+      server.stores[0].onPut.withLock {
+        $0 = {
+          written.withLock { $0 += 1 }
+          try? await eventually { written.withLock { $0 } == 3 }
+          gateway.driver.isReachable.withLock { $0 = false }
+        }
+      }
+    }
+    await #expect(throws: MetadataError.self) { _ = try await step(gateway) }
+    #expect(written.withLock { $0 } == 3)
+    for server in cluster.servers { server.stores[0].onPut.withLock { $0 = nil } }
+    gateway.driver.isReachable.withLock { $0 = true }
+    #expect(try await step(gateway) == .throttled)
+    #expect(try await gateway.store.counts().repairs == 0)
+    #expect(try await cluster.differences() == Differences(missing: 0, strays: 0))
     await cluster.close()
   }
 }

@@ -1,14 +1,22 @@
 import Base
+import ChunkStore
+import Erasure
 import Metadata
 import ObjectEngine
 import Runtime
 import Telemetry
 
 /// Works through the queue of extents with lost or bad chunks, those with the fewest survivors
-/// first, one at a time. One that bears no further loss is repaired without a rest.
+/// first: large ones one at a time, small ones side by side. What bears no further loss is repaired
+/// without a rest.
 public final class RepairWorker: BackgroundWorker {
   /// Items read from the queue at once: the next ones are for when others work on the first.
-  static let pageSize = 8
+  static let pageSize = 32
+  /// Small extents that are repaired side by side, which share syncs and commits: so many that
+  /// requests beside them are held up little more than by one.
+  static let breadth = 4
+  /// The same where one more loss would be a loss of content.
+  static let urgentBreadth = 16
   /// How soon an extent is looked at again that another task is at work on.
   static let shortRest = Duration.seconds(1)
 
@@ -34,25 +42,70 @@ public final class RepairWorker: BackgroundWorker {
   /// Items are chunks made again.
   public var progress: WorkerProgress { count.value }
 
-  /// Repairs one extent. What does not come about waits, each time longer; nothing is given up.
+  /// Repairs one extent, or several small ones. What does not come about waits, each time longer;
+  /// nothing is given up.
   public func step() async throws -> StepOutcome {
     let items = try await metadata.repairs(limit: Self.pageSize)
     guard !items.isEmpty else {
       count.add(0, detail: "")
       return .idle(nextAfter: interval)
     }
-    for item in items {
-      let ring = repairer.engine.stores.ringVersion
-      let isUrgent = Self.isUrgent(item)
-      let outcome = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
-        try await repairer.repair(item.extent.id, chunks: item.chunks)
+    var rest = items[...]
+    while let first = rest.first {
+      let group = Self.group(rest)
+      rest = rest.dropFirst(group.count)
+      let isUrgent = Self.isUrgent(first)
+      let isDone = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
+        try await repair(group)
       }
-      // A scrub or a move is at it; that says nothing of whether a repair would come about.
-      if case .busy = outcome { continue }
-      try await note(outcome, of: item.extent.id, begunWith: ring)
-      return isUrgent ? .busy : .throttled
+      if isDone { return isUrgent ? .busy : .throttled }
     }
     return .idle(nextAfter: min(interval, Self.shortRest))
+  }
+
+  /// What is repaired side by side: the first, and where it is small, small ones behind it that are
+  /// as urgent.
+  private static func group(_ items: ArraySlice<RepairItem>) -> ArraySlice<RepairItem> {
+    guard let first = items.first, isSmall(first) else { return items.prefix(1) }
+    let isUrgent = isUrgent(first)
+    return items.prefix(isUrgent ? urgentBreadth : breadth)
+      .prefix { isSmall($0) && Self.isUrgent($0) == isUrgent }
+  }
+
+  /// Whether its chunks come and go in one message each, so that a repair is little but waiting.
+  private static func isSmall(_ item: RepairItem) -> Bool {
+    guard let geometry = try? ObjectEngine.geometry(of: item.extent) else { return false }
+    return geometry.chunkDataLength <= ChunkLimits.smallDataLength
+  }
+
+  /// Repairs side by side, each to its end; false when others are at work on all of them. Throws
+  /// what one of them threw.
+  private func repair(_ items: ArraySlice<RepairItem>) async throws -> Bool {
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      for item in items {
+        group.addTask { try await self.repair(item) }
+      }
+      var isDone = false
+      var failure: (any Error)?
+      while let result = await group.nextResult() {
+        switch result {
+        case .success(let wasFree): isDone = isDone || wasFree
+        case .failure(let error): failure = error
+        }
+      }
+      if let failure { throw failure }
+      return isDone
+    }
+  }
+
+  /// Repairs one; false when a scrub or a move is at it: that says nothing of whether a repair would
+  /// come about.
+  private func repair(_ item: RepairItem) async throws -> Bool {
+    let ring = repairer.engine.stores.ringVersion
+    let outcome = try await repairer.repair(item.extent.id, chunks: item.chunks)
+    if case .busy = outcome { return false }
+    try await note(outcome, of: item.extent.id, begunWith: ring)
+    return true
   }
 
   /// Whether one more chunk that is lost is content that is lost.
