@@ -6,7 +6,6 @@ import ObjectEngine
 import Placement
 import Runtime
 import Synchronization
-import TestSupport
 import Testing
 
 @Suite("Repair in a cluster")
@@ -135,24 +134,6 @@ struct RepairTests {
     }
   }
 
-  /// Has each small chunk that is written wait until `count` were begun.
-  private func meet(_ count: Int, in cluster: TestCluster) {
-    let meeting = Meeting()
-    for server in cluster.servers {
-      server.stores[0].onPut.withLock { $0 = { await meeting.arrive(awaiting: count) } }
-    }
-  }
-
-  /// What writers of chunks wait for.
-  private final class Meeting: Sendable {
-    private let arrived = Mutex(0)
-
-    func arrive(awaiting count: Int) async {
-      arrived.withLock { $0 += 1 }
-      try? await eventually { arrived.withLock { $0 } >= count }
-    }
-  }
-
   private func step(_ gateway: TestGateway) async throws -> StepOutcome {
     let worker = try #require(gateway.work.workers.first { $0.name == "repair" })
     return try await withTaskExecutorPreference(TestCluster.pool) { try await worker.step() }
@@ -164,12 +145,12 @@ struct RepairTests {
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
     try await damage(6, chunks: [3], in: cluster, by: gateway)
-    meet(4, in: cluster)
+    let meeting = Meeting(of: 4, in: cluster)
     #expect(try await step(gateway) == .throttled)
     #expect(try await gateway.store.counts().repairs == 2)
-    for server in cluster.servers { server.stores[0].onPut.withLock { $0 = nil } }
+    meeting.end()
     try await damage(7, chunks: [0, 5], in: cluster, by: gateway, prefix: "urgent")
-    meet(7, in: cluster)
+    Meeting(of: 7, in: cluster)
     #expect(try await step(gateway) == .busy)
     // The others are behind them: these may rest.
     #expect(try await gateway.store.repairs(limit: 10).map(\.chunks) == [0b1000, 0b1000])
@@ -205,19 +186,12 @@ struct RepairTests {
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
     try await damage(3, chunks: [2], in: cluster, by: gateway)
-    let written = Mutex(0)
-    for server in cluster.servers {
-      server.stores[0].onPut.withLock {
-        $0 = {
-          written.withLock { $0 += 1 }
-          try? await eventually { written.withLock { $0 } == 3 }
-          gateway.driver.isReachable.withLock { $0 = false }
-        }
-      }
+    let meeting = Meeting(of: 3, in: cluster) {
+      gateway.driver.isReachable.withLock { $0 = false }
     }
     await #expect(throws: MetadataError.self) { _ = try await step(gateway) }
-    #expect(written.withLock { $0 } == 3)
-    for server in cluster.servers { server.stores[0].onPut.withLock { $0 = nil } }
+    #expect(meeting.arrived == 3)
+    meeting.end()
     gateway.driver.isReachable.withLock { $0 = true }
     #expect(try await step(gateway) == .throttled)
     #expect(try await gateway.store.counts().repairs == 0)

@@ -1,6 +1,4 @@
 import Base
-import ChunkStore
-import Erasure
 import Metadata
 import ObjectEngine
 import Runtime
@@ -12,11 +10,6 @@ import Telemetry
 public final class RepairWorker: BackgroundWorker {
   /// Items read from the queue at once: the next ones are for when others work on the first.
   static let pageSize = 32
-  /// Small extents that are repaired side by side, which share syncs and commits: so many that
-  /// requests beside them are held up little more than by one.
-  static let breadth = 4
-  /// The same where one more loss would be a loss of content.
-  static let urgentBreadth = 16
   /// How soon an extent is looked at again that another task is at work on.
   static let shortRest = Duration.seconds(1)
 
@@ -55,10 +48,11 @@ public final class RepairWorker: BackgroundWorker {
       let group = Self.group(rest)
       rest = rest.dropFirst(group.count)
       let isUrgent = Self.isUrgent(first)
-      let isDone = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
-        try await repair(group)
+      let areDone = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
+        try await SideBySide.run(Array(group)) { try await self.repair($0) }
       }
-      if isDone { return isUrgent ? .busy : .throttled }
+      // Others may be at work on all of them.
+      if areDone.contains(true) { return isUrgent ? .busy : .throttled }
     }
     return .idle(nextAfter: min(interval, Self.shortRest))
   }
@@ -66,36 +60,10 @@ public final class RepairWorker: BackgroundWorker {
   /// What is repaired side by side: the first, and where it is small, small ones behind it that are
   /// as urgent.
   private static func group(_ items: ArraySlice<RepairItem>) -> ArraySlice<RepairItem> {
-    guard let first = items.first, isSmall(first) else { return items.prefix(1) }
+    guard let first = items.first, SideBySide.isSmall(first.extent) else { return items.prefix(1) }
     let isUrgent = isUrgent(first)
-    return items.prefix(isUrgent ? urgentBreadth : breadth)
-      .prefix { isSmall($0) && Self.isUrgent($0) == isUrgent }
-  }
-
-  /// Whether its chunks come and go in one message each, so that a repair is little but waiting.
-  private static func isSmall(_ item: RepairItem) -> Bool {
-    guard let geometry = try? ObjectEngine.geometry(of: item.extent) else { return false }
-    return geometry.chunkDataLength <= ChunkLimits.smallDataLength
-  }
-
-  /// Repairs side by side, each to its end; false when others are at work on all of them. Throws
-  /// what one of them threw.
-  private func repair(_ items: ArraySlice<RepairItem>) async throws -> Bool {
-    try await withThrowingTaskGroup(of: Bool.self) { group in
-      for item in items {
-        group.addTask { try await self.repair(item) }
-      }
-      var isDone = false
-      var failure: (any Error)?
-      while let result = await group.nextResult() {
-        switch result {
-        case .success(let wasFree): isDone = isDone || wasFree
-        case .failure(let error): failure = error
-        }
-      }
-      if let failure { throw failure }
-      return isDone
-    }
+    return items.prefix(isUrgent ? SideBySide.urgentBreadth : SideBySide.breadth)
+      .prefix { SideBySide.isSmall($0.extent) && Self.isUrgent($0) == isUrgent }
   }
 
   /// Repairs one; false when a scrub or a move is at it: that says nothing of whether a repair would
