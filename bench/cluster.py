@@ -1,4 +1,5 @@
 """A gateway and six storage servers, all on this machine, beside one process that does the same."""
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -81,6 +82,10 @@ def measure(directory, scale, table):
                 directory / "background", {"DEAD_SECONDS": "10", "INACTIVE_SECONDS": "5",
                                            "HEARTBEAT_SECONDS": "1"}, servers=7) as plain:
             Background(plain, scale, table).measure()
+        with running(
+                directory / "repairs", {"DEAD_SECONDS": "10", "INACTIVE_SECONDS": "5",
+                                        "HEARTBEAT_SECONDS": "1"}, servers=9) as plain:
+            Repairs(plain, scale, table).measure()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -401,3 +406,45 @@ class Background:
                 self.table.note(name + ", without it and with it, ms", tuple(
                     statistics.median(pair[side][method] for pair in runs) for side in (0, 1)))
             self.table.note(f"cluster: chunks by {worker} while that was measured", done[worker])
+
+
+class Repairs(Background):
+    """How fast the chunks of small objects are made again that servers held which are lost, with
+    nobody else about."""
+
+    SIZE = 64 << 10
+
+    def measure(self):
+        count = 200 if self.runs == 1 else 1500
+        self.age()
+        self.bench.bucket("small")
+        body = os.urandom(self.SIZE)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for answer in pool.map(
+                    lambda n: self.bench.server.s3("PUT", f"/small/{n}", body=body), range(count)):
+                assert answer.status == 200, answer
+        self.lose()
+        self.note("one server is lost", self.speed(lambda: self.counts()["repairs"] > 0))
+        self.bury()
+        self.lose()
+        self.lose()
+        self.note("content bears no further loss", self.speed(self.bears_no_loss))
+
+    def bears_no_loss(self):
+        cluster = self.bench.cluster
+        return cluster.postgres.sql(
+            "SELECT count(*) FROM repair_queue WHERE survivors <= 4", cluster.database) != "0"
+
+    def note(self, text, speed):
+        self.table.note(
+            f"cluster: chunks of objects of 64 KiB made again a second while {text}", speed)
+
+    def speed(self, goes_on):
+        """While there is work, from the first chunk that is made again then."""
+        Cluster.until(goes_on, 60, self.state)
+        idle = self.items("repair")
+        Cluster.until(lambda: self.items("repair") > idle, 60, self.state)
+        first, begin = self.items("repair"), time.monotonic()
+        Cluster.until(lambda: not goes_on(), 300, self.state)
+        seconds = time.monotonic() - begin
+        return (self.items("repair") - first) / seconds

@@ -9,7 +9,7 @@ import Telemetry
 /// without a rest.
 public final class RepairWorker: BackgroundWorker {
   /// Items read from the queue at once: the next ones are for when others work on the first.
-  static let pageSize = 32
+  static let pageSize = 16
   /// How soon an extent is looked at again that another task is at work on.
   static let shortRest = Duration.seconds(1)
 
