@@ -139,13 +139,13 @@ struct RepairTests {
     return try await withTaskExecutorPreference(TestCluster.pool) { try await worker.step() }
   }
 
-  @Test("small extents are repaired four at a time, and more where they bear no further loss")
+  @Test("small extents are repaired two at a time, and more where they bear no further loss")
   func sideBySide() async throws {
     let cluster = try await TestCluster(seed: 25, servers: 6)
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
-    try await damage(6, chunks: [3], in: cluster, by: gateway)
-    let meeting = Meeting(of: 4, in: cluster)
+    try await damage(4, chunks: [3], in: cluster, by: gateway)
+    let meeting = Meeting(of: 2, in: cluster)
     #expect(try await step(gateway) == .throttled)
     #expect(try await gateway.store.counts().repairs == 2)
     meeting.end()
@@ -185,12 +185,12 @@ struct RepairTests {
     let cluster = try await TestCluster(seed: 27, servers: 6)
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
-    try await damage(3, chunks: [2], in: cluster, by: gateway)
-    let meeting = Meeting(of: 3, in: cluster) {
+    try await damage(2, chunks: [2], in: cluster, by: gateway)
+    let meeting = Meeting(of: 2, in: cluster) {
       gateway.driver.isReachable.withLock { $0 = false }
     }
     await #expect(throws: MetadataError.self) { _ = try await step(gateway) }
-    #expect(meeting.arrived == 3)
+    #expect(meeting.arrived == 2)
     meeting.end()
     gateway.driver.isReachable.withLock { $0 = true }
     #expect(try await step(gateway) == .throttled)

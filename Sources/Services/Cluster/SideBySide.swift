@@ -8,7 +8,7 @@ import ObjectEngine
 enum SideBySide {
   /// Small extents that are worked on at once: so many that requests beside them are held up little
   /// more than by one.
-  static let breadth = 4
+  static let breadth = 2
   /// The same where one more loss would be a loss of content.
   static let urgentBreadth = 16
 
