@@ -139,23 +139,20 @@ struct RepairTests {
     return try await withTaskExecutorPreference(TestCluster.pool) { try await worker.step() }
   }
 
-  @Test("small extents are repaired two at a time, and more where they bear no further loss")
+  @Test("small extents that bear no further loss are repaired side by side, others one at a time")
   func sideBySide() async throws {
     let cluster = try await TestCluster(seed: 25, servers: 6)
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
-    try await damage(4, chunks: [3], in: cluster, by: gateway)
-    let meeting = Meeting(of: 2, in: cluster)
-    #expect(try await step(gateway) == .throttled)
-    #expect(try await gateway.store.counts().repairs == 2)
-    meeting.end()
+    try await damage(2, chunks: [3], in: cluster, by: gateway)
     try await damage(7, chunks: [0, 5], in: cluster, by: gateway, prefix: "urgent")
     Meeting(of: 7, in: cluster)
     #expect(try await step(gateway) == .busy)
-    // The others are behind them: these may rest.
-    #expect(try await gateway.store.repairs(limit: 10).map(\.chunks) == [0b1000, 0b1000])
-    #expect(try await step(gateway) == .throttled)
-    #expect(try await gateway.store.counts().repairs == 0)
+    for left in [2, 1, 0] {
+      #expect(try await gateway.store.repairs(limit: 10).allSatisfy { $0.chunks == 0b1000 })
+      #expect(try await gateway.store.counts().repairs == left)
+      if left > 0 { #expect(try await step(gateway) == .throttled) }
+    }
     #expect(try await cluster.differences().missing == 0)
     await cluster.close()
   }
@@ -165,14 +162,14 @@ struct RepairTests {
     let cluster = try await TestCluster(seed: 26, servers: 6)
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
-    try await damage(3, chunks: [1], in: cluster, by: gateway)
+    try await damage(3, chunks: [1, 4], in: cluster, by: gateway)
     let size = 4 * ChunkLimits.smallDataLength + 1
-    try await damage(1, chunks: [1], size: size, in: cluster, by: gateway, prefix: "large")
+    try await damage(1, chunks: [1, 4], size: size, in: cluster, by: gateway, prefix: "large")
     let queued = try await gateway.store.repairs(limit: 10)
     let large = try #require(queued.first { $0.extent.plaintextLength == size }).extent.id
     var left = Set(queued.map(\.extent.id))
     while left.contains(large) {
-      #expect(try await step(gateway) == .throttled)
+      #expect(try await step(gateway) == .busy)
       let now = Set(try await gateway.store.repairs(limit: 10).map(\.extent.id))
       #expect(now.contains(large) || left.subtracting(now) == [large])
       left = now
@@ -185,15 +182,15 @@ struct RepairTests {
     let cluster = try await TestCluster(seed: 27, servers: 6)
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
-    try await damage(2, chunks: [2], in: cluster, by: gateway)
+    try await damage(2, chunks: [2, 5], in: cluster, by: gateway)
     let meeting = Meeting(of: 2, in: cluster) {
       gateway.driver.isReachable.withLock { $0 = false }
     }
     await #expect(throws: MetadataError.self) { _ = try await step(gateway) }
-    #expect(meeting.arrived == 2)
+    #expect(meeting.arrived >= 2)
     meeting.end()
     gateway.driver.isReachable.withLock { $0 = true }
-    #expect(try await step(gateway) == .throttled)
+    #expect(try await step(gateway) == .busy)
     #expect(try await gateway.store.counts().repairs == 0)
     #expect(try await cluster.differences() == Differences(missing: 0, strays: 0))
     await cluster.close()

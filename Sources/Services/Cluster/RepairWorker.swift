@@ -1,15 +1,20 @@
 import Base
+import ChunkStore
+import Erasure
 import Metadata
 import ObjectEngine
 import Runtime
 import Telemetry
 
 /// Works through the queue of extents with lost or bad chunks, those with the fewest survivors
-/// first: large ones one at a time, small ones side by side. What bears no further loss is repaired
-/// without a rest.
+/// first, one at a time. What bears no further loss is repaired without a rest, and small extents of
+/// that kind side by side.
 public final class RepairWorker: BackgroundWorker {
   /// Items read from the queue at once: the next ones are for when others work on the first.
   static let pageSize = 16
+  /// Small extents that bear no further loss which are repaired side by side: they share syncs and
+  /// commits.
+  static let breadth = 16
   /// How soon an extent is looked at again that another task is at work on.
   static let shortRest = Duration.seconds(1)
 
@@ -35,8 +40,8 @@ public final class RepairWorker: BackgroundWorker {
   /// Items are chunks made again.
   public var progress: WorkerProgress { count.value }
 
-  /// Repairs one extent, or several small ones. What does not come about waits, each time longer;
-  /// nothing is given up.
+  /// Repairs one extent, or several that bear no further loss. What does not come about waits, each
+  /// time longer; nothing is given up.
   public func step() async throws -> StepOutcome {
     let items = try await metadata.repairs(limit: Self.pageSize)
     guard !items.isEmpty else {
@@ -48,22 +53,45 @@ public final class RepairWorker: BackgroundWorker {
       let group = Self.group(rest)
       rest = rest.dropFirst(group.count)
       let isUrgent = Self.isUrgent(first)
-      let areDone = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
-        try await SideBySide.run(Array(group)) { try await self.repair($0) }
+      let isDone = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
+        try await repair(group)
       }
-      // Others may be at work on all of them.
-      if areDone.contains(true) { return isUrgent ? .busy : .throttled }
+      if isDone { return isUrgent ? .busy : .throttled }
     }
     return .idle(nextAfter: min(interval, Self.shortRest))
   }
 
-  /// What is repaired side by side: the first, and where it is small, small ones behind it that are
-  /// as urgent.
+  /// What is repaired side by side: the first, and where it is small and bears no further loss, those
+  /// behind it of which the same holds. Of others one is enough to be felt by requests.
   private static func group(_ items: ArraySlice<RepairItem>) -> ArraySlice<RepairItem> {
-    guard let first = items.first, SideBySide.isSmall(first.extent) else { return items.prefix(1) }
-    let isUrgent = isUrgent(first)
-    return items.prefix(isUrgent ? SideBySide.urgentBreadth : SideBySide.breadth)
-      .prefix { SideBySide.isSmall($0.extent) && Self.isUrgent($0) == isUrgent }
+    guard let first = items.first, isUrgent(first), isSmall(first) else { return items.prefix(1) }
+    return items.prefix(breadth).prefix { isUrgent($0) && isSmall($0) }
+  }
+
+  /// Whether its chunks come and go in one message each, so that a repair is little but waiting.
+  private static func isSmall(_ item: RepairItem) -> Bool {
+    guard let geometry = try? ObjectEngine.geometry(of: item.extent) else { return false }
+    return geometry.chunkDataLength <= ChunkLimits.smallDataLength
+  }
+
+  /// Repairs side by side, each to its end; false when others are at work on all of them. Throws
+  /// what one of them threw.
+  private func repair(_ items: ArraySlice<RepairItem>) async throws -> Bool {
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      for item in items {
+        group.addTask { try await self.repair(item) }
+      }
+      var isDone = false
+      var failure: (any Error)?
+      while let result = await group.nextResult() {
+        switch result {
+        case .success(let wasFree): isDone = isDone || wasFree
+        case .failure(let error): failure = error
+        }
+      }
+      if let failure { throw failure }
+      return isDone
+    }
   }
 
   /// Repairs one; false when a scrub or a move is at it: that says nothing of whether a repair would

@@ -6,7 +6,7 @@ import Telemetry
 
 /// Spreads extents that were written while too few stores took writes, so that a store holds more
 /// than one of their chunks, or a server or a zone more than it should, over more stores once there
-/// are more; large extents one at a time, small ones side by side.
+/// are more; one extent at a time.
 ///
 /// A former copy is deleted only when the row names another store and every read that may hold the
 /// row as it was has ended.
@@ -59,7 +59,7 @@ public final class SpreadWorker: BackgroundWorker {
   /// Items are chunks moved.
   public var progress: WorkerProgress { count.value }
 
-  /// Spreads one extent, or several small ones, or looks at a page of them.
+  /// Spreads one extent, or looks at a page of them.
   public func step() async throws -> StepOutcome {
     try await copies.removeDue()
     let waiting = copies.count
@@ -67,47 +67,36 @@ public final class SpreadWorker: BackgroundWorker {
       count.add(0, detail: "\(waiting) former copies wait for reads to end")
       return .idle(nextAfter: min(interval, Self.shortRest))
     }
-    let group = try await next()
-    guard !group.isEmpty else {
+    guard let extent = try await next() else {
       // A whole page may have been passed by.
       if state.withLock({ $0.cursor }) != nil { return .throttled }
       return .idle(nextAfter: waiting == 0 ? interval : min(interval, Self.shortRest))
     }
-    let areFree = try await SideBySide.run(group) { try await self.spread($0.id) }
-    guard areFree.contains(true) else {
-      return .idle(nextAfter: min(interval, Self.shortRest))
+    let (outcome, moved) = try await repairer.spread(extent)
+    if case .busy = outcome { return .idle(nextAfter: min(interval, Self.shortRest)) }
+    state.withLock { state in
+      if state.page.last?.id == extent { state.page.removeLast() }
     }
+    note(outcome, moved: moved.count, extent)
+    try await copies.add(moved)
     try await copies.removeDue()
     return .throttled
   }
 
-  /// Spreads one; false when another task is at work on it.
-  private func spread(_ extent: ExtentID) async throws -> Bool {
-    let (outcome, moved) = try await repairer.spread(extent)
-    if case .busy = outcome { return false }
-    pass(extent)
-    note(outcome, moved: moved.count, extent)
-    try await copies.add(moved)
-    return true
-  }
-
-  /// The next extents for which there is a better place; none at the end of a page.
-  private func next() async throws -> [Extent] {
-    if state.withLock({ $0.page.isEmpty }) {
-      let page = try await engine.metadata.underSpread(
-        after: state.withLock { $0.cursor }, limit: Self.pageSize)
-      state.withLock { ($0.page, $0.cursor) = (page.reversed(), page.last?.id) }
+  /// The next extent for which there is a better place; nil at the end of a page.
+  private func next() async throws -> ExtentID? {
+    var (page, cursor) = state.withLock { ($0.page, $0.cursor) }
+    if page.isEmpty {
+      page = try await engine.metadata.underSpread(after: cursor, limit: Self.pageSize)
+      cursor = page.last?.id
+      page.reverse()
     }
-    return try await SideBySide.next(state.withLock { $0.page }.reversed()) { extent in
-      guard repairer.spreadTargets(extent).isEmpty else { return true }
+    while let extent = page.last, repairer.spreadTargets(extent).isEmpty {
       try await repairer.noteSpread(extent)
-      pass(extent.id)
-      return false
+      page.removeLast()
     }
-  }
-
-  private func pass(_ extent: ExtentID) {
-    state.withLock { $0.page.removeAll { $0.id == extent } }
+    state.withLock { ($0.page, $0.cursor) = (page, cursor) }
+    return page.last?.id
   }
 
   /// Where the walk is means nothing any more.

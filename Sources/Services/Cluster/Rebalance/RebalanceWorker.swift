@@ -5,7 +5,7 @@ import Synchronization
 import Telemetry
 
 /// Moves chunks to where the ring wants them, once for each ring: to servers that joined, away from
-/// those that leave, and as weights say; large extents one at a time, small ones side by side.
+/// those that leave, and as weights say; one extent at a time.
 ///
 /// A chunk is made at its new place, recorded there under the generation of the row, and deleted at
 /// the former one when no read can need it any more.
@@ -20,8 +20,6 @@ public final class RebalanceWorker: BackgroundWorker {
   private struct State {
     /// The rest of a page, the next extent last.
     var page: [Extent] = []
-    /// The last extent of the page, of which others may be done with before it.
-    var end: ExtentID?
     var isBlocked = false
     var looked = 0
     /// Walks in a row that left chunks where they are.
@@ -61,7 +59,7 @@ public final class RebalanceWorker: BackgroundWorker {
     state.withLock { $0 = State() }
   }
 
-  /// Moves the chunks of one extent, or of several small ones, or looks at a page of extents.
+  /// Moves the chunks of one extent, or looks at a page of extents.
   public func step() async throws -> StepOutcome {
     try await copies.removeDue()
     let waiting = copies.count
@@ -70,19 +68,16 @@ public final class RebalanceWorker: BackgroundWorker {
       return .idle(nextAfter: .seconds(1))
     }
     if state.withLock({ $0.page.isEmpty }), let rest = try await loadPage() { return rest }
-    let group = try await nextToMove()
-    return group.isEmpty ? .throttled : try await move(group)
-  }
-
-  /// The next extents of the page that can lie better. Those before them are done with.
-  private func nextToMove() async throws -> [Extent] {
-    try await SideBySide.next(state.withLock { $0.page }.reversed()) { extent in
+    while let extent = state.withLock({ $0.page.last }) {
       let plan = RebalancePlan(extent, stores: engine.stores)
       if plan.isBlocked { state.withLock { $0.isBlocked = true } }
-      guard plan.targets.isEmpty else { return true }
-      try await pass(extent)
-      return false
+      if plan.targets.isEmpty {
+        try await pass(extent)
+        continue
+      }
+      return try await move(extent)
     }
+    return .throttled
   }
 
   private func loadPage() async throws -> StepOutcome? {
@@ -92,10 +87,7 @@ public final class RebalanceWorker: BackgroundWorker {
       count.add(0, detail: walk.awaitsWriters ? "all writers are to go by the ring first" : "")
       return .idle(nextAfter: copies.count == 0 ? interval : min(interval, .seconds(1)))
     case .extents(let extents):
-      state.withLock { state in
-        state.page = extents.reversed()
-        state.end = extents.last?.id
-      }
+      state.withLock { $0.page = extents.reversed() }
       return nil
     case .end:
       let isComplete = state.withLock { state in
@@ -118,39 +110,32 @@ public final class RebalanceWorker: BackgroundWorker {
     }
   }
 
-  /// Done with an extent of the page.
+  /// Done with an extent.
   private func pass(_ extent: Extent) async throws {
-    let (end, looked) = state.withLock { state in
-      state.page.removeAll { $0.id == extent.id }
+    let (isLast, looked) = state.withLock { state in
+      if state.page.last?.id == extent.id { state.page.removeLast() }
       state.looked += 1
-      return (state.page.isEmpty ? state.end : nil, state.looked)
+      return (state.page.isEmpty, state.looked)
     }
-    guard let end else { return }
-    try await walk.advance(past: end)
+    guard isLast else { return }
+    try await walk.advance(past: extent.id)
     count.add(0, detail: "\(looked) extents looked at")
   }
 
-  private func move(_ group: [Extent]) async throws -> StepOutcome {
+  private func move(_ extent: Extent) async throws -> StepOutcome {
     let stores = engine.stores
-    let outcomes = try await SideBySide.run(group) { [repairer, copies, count] extent in
-      let (outcome, moved) = try await repairer.move(extent.id) {
-        RebalancePlan($0, stores: stores).targets
-      }
-      try await copies.add(moved)
-      count.add(moved.count)
-      return outcome
+    let (outcome, moved) = try await repairer.move(extent.id) {
+      RebalancePlan($0, stores: stores).targets
     }
-    var areBusy = true
-    for (extent, outcome) in zip(group, outcomes) {
-      switch outcome {
-      case .repaired, .gone: break
-      case .busy: continue
-      case .superseded, .incomplete, .unreadable, .refused:
-        state.withLock { $0.isBlocked = true }
-      }
-      areBusy = false
-      try await pass(extent)
+    try await copies.add(moved)
+    count.add(moved.count)
+    switch outcome {
+    case .repaired, .gone: break
+    case .busy: return .idle(nextAfter: .seconds(1))
+    case .superseded, .incomplete, .unreadable, .refused:
+      state.withLock { $0.isBlocked = true }
     }
-    return areBusy ? .idle(nextAfter: .seconds(1)) : .throttled
+    try await pass(extent)
+    return .throttled
   }
 }
