@@ -108,7 +108,7 @@ import Testing
         metadata: Self.metadata)
       #expect(await call.start(OutgoingMessage(Self.getRequest(length: 4 << 30)), isLast: true))
       #expect(await call.receive() != nil)
-      // Windows are about 1 MiB: the server sends a few messages and waits.
+      // Windows are 64 KiB: the server sends a few messages and waits.
       try await eventually {
         server.counters.snapshot.requests.contains { $0.method == "GetChunk" }
       }

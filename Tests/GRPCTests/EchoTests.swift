@@ -142,6 +142,40 @@ private let pool = ThreadPool(name: "grpc-test", threadCount: 2)
     }
   }
 
+  @Test("of a message that nobody waits for, most stays with the sender")
+  func unasked() async throws {
+    final class Flag: Sendable { let isSet = Atomic(false) }
+    let sent = Flag()
+    let length = 400_000
+    try await Self.withServer({ call in
+      guard let first = await call.receive() else { return }
+      guard first.bytes == [2] else {
+        await call.finish(OutgoingMessage(first.bytes))
+        return
+      }
+      guard await call.send(OutgoingMessage([1])) else { return }
+      guard await call.send(OutgoingMessage([UInt8](repeating: 2, count: length))) else { return }
+      if await call.flush() { sent.isSet.store(true, ordering: .relaxed) }
+      await call.finish()
+    }) { channel, _ in
+      let call = channel.makeCall("/two", timeout: .seconds(300))
+      #expect(await call.start(OutgoingMessage([2]), isLast: true))
+      #expect(await call.receive()?.bytes == [1])
+      // Round trips of the same connection, more than the message would take in steps of 64 KiB.
+      for _ in 0..<100 {
+        let other = channel.makeCall("/ping", timeout: .seconds(120))
+        _ = try await other.unary(OutgoingMessage([1]))
+      }
+      let wasSent = sent.isSet.load(ordering: .relaxed)
+      #expect(!wasSent)
+      #expect(await call.receive()?.count == length)
+      #expect(await call.receive() == nil)
+      #expect(await call.status().code == .ok)
+      let isSent = sent.isSet.load(ordering: .relaxed)
+      #expect(isSent)
+    }
+  }
+
   @Test("the cancellation of a task ends its call on both sides")
   func cancellation() async throws {
     let (stream, seen) = AsyncStream.makeStream(of: Bool.self)

@@ -199,8 +199,7 @@ final class ChunkStream: Sendable {
       throw status.code == .ok ? .io("the stream is too short") : StatusMapping.error(status)
     }
     call.endOperation()
-    // The server sends it meanwhile, in few large steps: of what nobody waits for, the connection
-    // takes 64 KiB at a time.
+    // The server sends it meanwhile: of what nobody waits for, the connection takes 64 KiB.
     call.receiveAhead()
     let message = try server.decoded { () throws(FormatError) in try GetMessage(received) }
     guard message.dataLength > 0 else { throw .io("an answer without data") }
