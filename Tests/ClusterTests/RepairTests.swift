@@ -157,6 +157,32 @@ struct RepairTests {
     await cluster.close()
   }
 
+  @Test("the more servers there are, the more extents are repaired at a time")
+  func lanes() async throws {
+    let cluster = try await TestCluster(seed: 28, servers: 11)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    let worker = try #require(gateway.work.workers.first { $0.name == "repair" })
+    #expect((worker.lanes, worker.maximumLanes) == (1, 8))
+    try await cluster.join(try cluster.makeServer())
+    cluster.time.advance(5)
+    try await gateway.beat()
+    #expect(worker.lanes == 2)
+    try await damage(4, chunks: [3], in: cluster, by: gateway)
+    let meeting = Meeting(of: 2, in: cluster)
+    for left in [2, 0] {
+      let outcomes = try await withThrowingTaskGroup(of: StepOutcome.self) { group in
+        for _ in 0..<2 { group.addTask { try await step(gateway) } }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(outcomes == [.throttled, .throttled])
+      #expect(try await gateway.store.counts().repairs == left)
+    }
+    #expect(meeting.arrived == 4)
+    #expect(try await cluster.differences().missing == 0)
+    await cluster.close()
+  }
+
   @Test("a large extent is repaired alone, wherever it is in the queue")
   func large() async throws {
     let cluster = try await TestCluster(seed: 26, servers: 6)

@@ -57,16 +57,25 @@ final class InstantClock: Clock {
 final class ScriptedWorker: BackgroundWorker {
   let name: String
   let dutyCycle: Double
+  let maximumLanes: Int
+  private let open: Mutex<Int>
   private let count = Mutex(0)
   private let body: @Sendable (Int) async throws -> StepOutcome
 
   init(
-    _ name: String = "scripted", dutyCycle: Double = 1,
+    _ name: String = "scripted", dutyCycle: Double = 1, lanes: Int = 1, of maximumLanes: Int = 1,
     _ body: @escaping @Sendable (Int) async throws -> StepOutcome
   ) {
     self.name = name
     self.dutyCycle = dutyCycle
+    self.maximumLanes = maximumLanes
+    open = Mutex(lanes)
     self.body = body
+  }
+
+  var lanes: Int {
+    get { open.withLock { $0 } }
+    set { open.withLock { $0 = newValue } }
   }
 
   var progress: WorkerProgress { WorkerProgress(itemsDone: count.withLock { $0 }) }
@@ -148,6 +157,36 @@ struct SupervisorTests {
     }
     await run(supervisor([worker], clock)) { clock.sleeps.count == 3 }
     #expect(clock.sleeps == [.seconds(6), .seconds(6), WorkerSupervisor.longestRest])
+  }
+
+  @Test("a worker has as many steps at a time as it has lanes, each with its own duty cycle")
+  func lanes() async {
+    let clock = InstantClock()
+    // Steps that have begun; they never end.
+    let begun = Mutex<[DutyCycle?]>([])
+    let worker = ScriptedWorker(lanes: 2, of: 4) { _ in
+      begun.withLock { $0.append(DutyCycle.current) }
+      for await _ in AsyncStream<Void>.makeStream().stream {}
+      throw CancellationError()
+    }
+    let supervisor = supervisor([worker], clock)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await supervisor.run() }
+      for lanes in [2, 3] {
+        worker.lanes = lanes
+        while begun.withLock({ $0.count }) < lanes { await Task.yield() }
+        // The other lanes have had every chance.
+        let looked = clock.sleeps.count
+        while clock.sleeps.count < looked + 50, begun.withLock({ $0.count }) == lanes {
+          await Task.yield()
+        }
+        #expect(begun.withLock { $0.count } == lanes)
+        #expect(supervisor.statuses.map(\.activity) == [.working])
+      }
+      group.cancelAll()
+    }
+    #expect(Set(begun.withLock { $0 }.compactMap { $0.map(ObjectIdentifier.init) }).count == 3)
+    #expect(supervisor.statuses.map(\.activity) == [.stopped])
   }
 
   @Test("cancelling ends a worker that waits and one that works")

@@ -46,6 +46,8 @@ final class SimulatedGateway: @unchecked Sendable {
     configuration.scrubPeriod = .seconds(3600)
     configuration.scrubDutyCycle = 1
     configuration.repairDutyCycle = 1
+    // Several repairs at a time, as in a larger cluster.
+    configuration.serversPerRepair = 2
     configuration.multipartAge = .seconds(120)
     configuration.cleanupInterval = .seconds(60)
     configuration.sweepInterval = .seconds(30)

@@ -17,7 +17,8 @@ public struct PlacementRing: Sendable {
   let active: [PlacementNode]
   let serverOfNode: [Int]
   let zoneOfNode: [Int]
-  let serverCount: Int
+  /// How many servers the active nodes are of.
+  public let serverCount: Int
   let zoneCount: Int
   private let points: [UInt64]
   private let owners: [UInt32]

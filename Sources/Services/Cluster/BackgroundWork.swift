@@ -86,7 +86,8 @@ public struct BackgroundWork: Sendable {
       LossWorker(engine: engine, membership: membership, log: log),
       RepairWorker(
         repairer: repairer, interval: configuration.repairInterval,
-        dutyCycle: configuration.repairDutyCycle),
+        dutyCycle: configuration.repairDutyCycle,
+        serversPerLane: configuration.serversPerRepair, maximumLanes: configuration.maximumRepairs),
       SpreadWorker(
         repairer: repairer, copies: copies, interval: .seconds(60),
         dutyCycle: configuration.repairDutyCycle),

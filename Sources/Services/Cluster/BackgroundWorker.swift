@@ -24,13 +24,18 @@ public struct WorkerProgress: Hashable, Sendable {
 
 /// Work that goes on beside requests, in bounded steps.
 ///
-/// `step` is called by one task at a time, on an executor that may block, again and again; all that
-/// must outlive the process is in the metadata or in the stores. `progress` is read at any time.
+/// `step` is called again and again, on an executor that may block, by one task at a time or by as
+/// many as there are `lanes`; all that must outlive the process is in the metadata or in the stores.
+/// `progress` is read at any time.
 public protocol BackgroundWorker: Sendable {
   /// A short name, the same in every release.
   var name: String { get }
   /// The part of the time that it may work when it has much to do, above 0 to 1.
   var dutyCycle: Double { get }
+  /// The most steps that ever run at once, each with the duty cycle for itself; always the same.
+  var maximumLanes: Int { get }
+  /// How many of them may run now, from 1 to `maximumLanes`.
+  var lanes: Int { get }
   /// How far it is.
   var progress: WorkerProgress { get }
   /// Whether its steps must not wait for those of others: what keeps this process alive for them.
@@ -50,6 +55,10 @@ public protocol BackgroundWorker: Sendable {
 extension BackgroundWorker {
   /// All of the time.
   public var dutyCycle: Double { 1 }
+  /// One.
+  public var maximumLanes: Int { 1 }
+  /// All there are.
+  public var lanes: Int { maximumLanes }
   /// It may wait.
   public var isUrgent: Bool { false }
   /// A minute.

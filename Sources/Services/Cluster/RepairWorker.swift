@@ -1,14 +1,16 @@
 import Base
-import ChunkStore
-import Erasure
 import Metadata
 import ObjectEngine
+import Placement
 import Runtime
 import Telemetry
 
 /// Works through the queue of extents with lost or bad chunks, those with the fewest survivors
-/// first, one at a time. What bears no further loss is repaired without a rest, and small extents of
-/// that kind side by side.
+/// first. What bears no further loss is repaired without a rest, and small extents of that kind side
+/// by side.
+///
+/// Others are repaired one at a time in each lane, of which there is one for each k + m servers, as
+/// many as one repair asks for something: a server has no more of it in a large installation.
 public final class RepairWorker: BackgroundWorker {
   /// Items read from the queue at once: the next ones are for when others work on the first.
   static let pageSize = 16
@@ -22,19 +24,32 @@ public final class RepairWorker: BackgroundWorker {
   public let name = "repair"
   /// The part of the time that it works on extents that bear a further loss.
   public let dutyCycle: Double
+  /// So many that the queue's page has something for each.
+  public let maximumLanes: Int
+  private let serversPerLane: Int?
   private let metadata: any MaintenanceStore
   private let repairer: ExtentRepairer
   private let interval: Duration
   private let count = ProgressCell()
 
-  /// Repairs by `repairer`, which the scrub shares.
+  /// Repairs by `repairer`, which the scrub shares, in one lane; or in one for each
+  /// `serversPerLane`, as many as an extent has chunks where it is nil, and at most `maximumLanes`.
   public init(
-    repairer: ExtentRepairer, interval: Duration = .seconds(10), dutyCycle: Double = 0.5
+    repairer: ExtentRepairer, interval: Duration = .seconds(10), dutyCycle: Double = 0.5,
+    serversPerLane: Int? = nil, maximumLanes: Int = 1
   ) {
+    self.serversPerLane = serversPerLane
+    self.maximumLanes = min(max(maximumLanes, 1), Self.pageSize / 2)
     self.repairer = repairer
     metadata = repairer.engine.metadata
     self.interval = interval
     self.dutyCycle = dutyCycle
+  }
+
+  /// As many as the servers by now.
+  public var lanes: Int {
+    let ring = repairer.engine.stores.ring
+    return min(max(ring.serverCount / max(1, serversPerLane ?? ring.width), 1), maximumLanes)
   }
 
   /// Items are chunks made again.
@@ -70,8 +85,7 @@ public final class RepairWorker: BackgroundWorker {
 
   /// Whether its chunks come and go in one message each, so that a repair is little but waiting.
   private static func isSmall(_ item: RepairItem) -> Bool {
-    guard let geometry = try? ObjectEngine.geometry(of: item.extent) else { return false }
-    return geometry.chunkDataLength <= ChunkLimits.smallDataLength
+    (try? ObjectEngine.geometry(of: item.extent))?.hasSmallChunks ?? false
   }
 
   /// Repairs side by side, each to its end; false when others are at work on all of them. Throws

@@ -3,10 +3,10 @@ public import Runtime
 import Synchronization
 public import Telemetry
 
-/// Runs background workers until it is cancelled, each as a task of its own.
+/// Runs background workers until it is cancelled, each lane of each as a task of its own.
 ///
-/// A worker that fails is called again after a delay that doubles from `leastDelay` to
-/// its `longestDelay`; it never stops the others.
+/// A lane that fails goes on after a delay that doubles from `leastDelay` to the worker's
+/// `longestDelay`; it never stops the others.
 public final class WorkerSupervisor: Sendable {
   /// The delay after a first error.
   public static let leastDelay: Duration = .seconds(1)
@@ -14,13 +14,20 @@ public final class WorkerSupervisor: Sendable {
   public static let longestDelay: Duration = .seconds(60)
   /// The longest rest that a duty cycle asks for at once.
   public static let longestRest: Duration = .seconds(30)
+  /// How soon it is looked again whether there are more lanes.
+  public static let laneInterval: Duration = .seconds(10)
 
   private struct Record {
-    var activity = BackgroundWorkerStatus.Activity.stopped
+    /// What each lane is at.
+    var lanes: [BackgroundWorkerStatus.Activity]
     var runs = 0
     var errors = 0
     var lastError: String?
     var lastRun: Timestamp?
+
+    var activity: BackgroundWorkerStatus.Activity {
+      [.working, .failing, .waiting].first { lanes.contains($0) } ?? .stopped
+    }
   }
 
   private let workers: [any BackgroundWorker]
@@ -43,7 +50,8 @@ public final class WorkerSupervisor: Sendable {
     self.wallClock = wallClock
     self.pool = pool
     self.log = log.named("background")
-    records = Mutex(Array(repeating: Record(), count: workers.count))
+    records = Mutex(
+      workers.map { Record(lanes: Array(repeating: .stopped, count: max(1, $0.maximumLanes))) })
   }
 
   /// How all workers fare, in the order in which they were given.
@@ -61,17 +69,21 @@ public final class WorkerSupervisor: Sendable {
     await withTaskGroup(of: Void.self) { group in
       for index in workers.indices {
         let isUrgent = workers[index].isUrgent
-        group.addTask(executorPreference: isUrgent ? urgentPool : pool) {
-          await self.drive(index)
+        for lane in 0..<max(1, workers[index].maximumLanes) {
+          group.addTask(executorPreference: isUrgent ? urgentPool : pool) {
+            await self.drive(index, lane)
+          }
         }
       }
     }
   }
 
-  private func drive(_ index: Int) async {
+  private func drive(_ index: Int, _ lane: Int) async {
     var failures = 0
     while !Task.isCancelled {
-      let pause = await step(index, &failures)
+      let isOpen = lane < max(1, workers[index].lanes)
+      if !isOpen { update(index) { $0.lanes[lane] = .stopped } }
+      let pause = isOpen ? await step(index, lane, &failures) : Self.laneInterval
       guard pause > .zero else {
         // Other work of the pool gets its turn between two steps.
         await Task.yield()
@@ -79,15 +91,15 @@ public final class WorkerSupervisor: Sendable {
       }
       do { try await clock.sleep(for: pause) } catch { break }
     }
-    update(index) { $0.activity = .stopped }
+    update(index) { $0.lanes[lane] = .stopped }
   }
 
   /// Does one step and says how long to wait before the next.
-  private func step(_ index: Int, _ failures: inout Int) async -> Duration {
+  private func step(_ index: Int, _ lane: Int, _ failures: inout Int) async -> Duration {
     let worker = workers[index]
     let now = wallClock.now
     update(index) { record in
-      record.activity = .working
+      record.lanes[lane] = .working
       record.lastRun = now
     }
     do {
@@ -95,7 +107,7 @@ public final class WorkerSupervisor: Sendable {
       let outcome = try await DutyCycle.$current.withValue(cycle) { try await worker.step() }
       failures = 0
       update(index) { record in
-        record.activity = .waiting
+        record.lanes[lane] = .waiting
         record.runs += 1
         record.lastError = nil
       }
@@ -109,7 +121,7 @@ public final class WorkerSupervisor: Sendable {
       failures += 1
       let text = "\(error)"
       update(index) { record in
-        record.activity = .failing
+        record.lanes[lane] = .failing
         record.runs += 1
         record.errors += 1
         record.lastError = text

@@ -63,7 +63,7 @@ public final class ChunkRebuild: @unchecked Sendable {
   public var memory: AlignedBuffer { buffer.memory }
 
   /// Whether the chunks are records of a volume.
-  public var isSmall: Bool { geometry.chunkDataLength <= ChunkLimits.smallDataLength }
+  public var isSmall: Bool { geometry.hasSmallChunks }
 
   /// What is known of a chunk before its data.
   public func header(_ index: Int) -> ChunkHeader {
@@ -243,4 +243,9 @@ extension ObjectEngine {
     else { throw .corrupt }
     return geometry
   }
+}
+
+extension ExtentGeometry {
+  /// Whether the chunks are records of a volume, which come and go in one message each.
+  public var hasSmallChunks: Bool { chunkDataLength <= ChunkLimits.smallDataLength }
 }

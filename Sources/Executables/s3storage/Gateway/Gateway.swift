@@ -4,6 +4,7 @@ import Base
 import ChunkRPC
 import ChunkStore
 import Cluster
+import Glibc
 import Metadata
 import ObjectEngine
 import Recovery
@@ -68,6 +69,8 @@ struct Gateway: Sendable {
     settings.rebalanceInterval = settings.repairInterval
     settings.sweepInterval = .seconds(configuration.number("SWEEP_SECONDS"))
     settings.repairDutyCycle = Double(configuration.number("REPAIR_PERCENT")) / 100
+    settings.maximumRepairs = min(
+      settings.maximumRepairs, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     return settings
   }
 }

@@ -25,7 +25,10 @@ public final class LedWorker: BackgroundWorker {
   public var name: String { worker.name }
   /// The worker's.
   public var dutyCycle: Double { worker.dutyCycle }
-
+  /// The worker's.
+  public var maximumLanes: Int { worker.maximumLanes }
+  /// The worker's.
+  public var lanes: Int { worker.lanes }
   /// The worker's.
   public var longestDelay: Duration { worker.longestDelay }
 
