@@ -8,6 +8,14 @@ import Runtime
 import Synchronization
 import Testing
 
+/// A number that hooks of stores change.
+private final class Counter: Sendable {
+  private let value = Atomic(0)
+
+  /// What it is once `count` was added.
+  func add(_ count: Int) -> Int { value.wrappingAdd(count, ordering: .relaxed).newValue }
+}
+
 @Suite("Repair in a cluster")
 struct RepairTests {
   /// An extent of a gateway's bucket as its row is now.
@@ -139,20 +147,31 @@ struct RepairTests {
     return try await withTaskExecutorPreference(TestCluster.pool) { try await worker.step() }
   }
 
-  @Test("small extents that bear no further loss are repaired side by side, others one at a time")
+  @Test("small extents are repaired side by side or, if they bear a loss, recorded together")
   func sideBySide() async throws {
     let cluster = try await TestCluster(seed: 25, servers: 6)
     let gateway = try await cluster.gateway()
     try await gateway.live(10)
     try await damage(2, chunks: [3], in: cluster, by: gateway)
     try await damage(7, chunks: [0, 5], in: cluster, by: gateway, prefix: "urgent")
-    Meeting(of: 7, in: cluster)
+    let meeting = Meeting(of: 7, in: cluster)
     #expect(try await step(gateway) == .busy)
-    for left in [2, 1, 0] {
-      #expect(try await gateway.store.repairs(limit: 10).allSatisfy { $0.chunks == 0b1000 })
-      #expect(try await gateway.store.counts().repairs == left)
-      if left > 0 { #expect(try await step(gateway) == .throttled) }
+    #expect(try await gateway.store.repairs(limit: 10).map(\.chunks) == [0b1000, 0b1000])
+    meeting.end()
+    let (inside, puts) = (Counter(), Counter())
+    for store in cluster.servers.flatMap(\.stores) {
+      store.onPut.withLock {
+        $0 = {
+          // One at a time, and none is recorded before all are made.
+          #expect(inside.add(1) == 1)
+          #expect((try? await gateway.store.counts().repairs) == 2)
+          _ = (inside.add(-1), puts.add(1))
+        }
+      }
     }
+    #expect(try await step(gateway) == .throttled)
+    #expect(puts.add(0) == 2)
+    #expect(try await gateway.store.counts().repairs == 0)
     #expect(try await cluster.differences().missing == 0)
     await cluster.close()
   }
@@ -168,17 +187,16 @@ struct RepairTests {
     cluster.time.advance(5)
     try await gateway.beat()
     #expect(worker.lanes == 2)
-    try await damage(4, chunks: [3], in: cluster, by: gateway)
+    // More than one step takes: the other one finds some that are free.
+    try await damage(20, chunks: [3], in: cluster, by: gateway)
     let meeting = Meeting(of: 2, in: cluster)
-    for left in [2, 0] {
-      let outcomes = try await withThrowingTaskGroup(of: StepOutcome.self) { group in
-        for _ in 0..<2 { group.addTask { try await step(gateway) } }
-        return try await group.reduce(into: []) { $0.append($1) }
-      }
-      #expect(outcomes == [.throttled, .throttled])
-      #expect(try await gateway.store.counts().repairs == left)
+    let outcomes = try await withThrowingTaskGroup(of: StepOutcome.self) { group in
+      for _ in 0..<2 { group.addTask { try await step(gateway) } }
+      return try await group.reduce(into: []) { $0.append($1) }
     }
-    #expect(meeting.arrived == 4)
+    #expect(outcomes == [.throttled, .throttled])
+    #expect(try await gateway.store.counts().repairs == 0)
+    #expect(meeting.arrived == 20)
     #expect(try await cluster.differences().missing == 0)
     await cluster.close()
   }

@@ -348,9 +348,7 @@ final class FakeMetadata: MetadataStore {
 
   func queueRepairs(_ repairs: [(extent: ExtentID, chunks: UInt32)], reason: String) async throws {}
   func repairs(limit: Int) async throws -> [RepairItem] { throw Self.absent }
-  func finishRepair(
-    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64, awaitsSpread: Bool
-  ) async throws -> Bool { throw Self.absent }
+  func finishRepairs(_ repairs: [FinishedRepair]) async throws -> [Bool] { throw Self.absent }
   func postponeRepair(_ extent: ExtentID, reason: String) async throws { throw Self.absent }
   func extents(after: ExtentID?, limit: Int) async throws -> [Extent] { throw Self.absent }
   func underSpread(after: ExtentID?, limit: Int) async throws -> [Extent] { throw Self.absent }

@@ -36,7 +36,46 @@ struct QueueRepairTests {
   }
 
   @Test(
-    "a page of a walk takes a few transactions of a few round trips each",
+    "repairs are recorded together, but for those of extents that have changed",
+    arguments: DatabaseKind.available)
+  func finished(on kind: DatabaseKind) async throws {
+    let fixture = try await Fixture.on(kind)
+    let store = fixture.store
+    let ids = try await fixture.object(ofExtents: 5, in: fixture.bucket()).map(\.id)
+    func rows() async throws -> [ExtentID: Extent] {
+      let page = try await store.extents(after: nil, limit: 100)
+      return Dictionary(uniqueKeysWithValues: page.map { ($0.id, $0) })
+    }
+    let before = try await rows()
+    try await store.queueRepairs(ids.map { ($0, 0b11) }, reason: "lost")
+    let moved = Array(Fixture.stores.reversed())
+    func repair(_ id: ExtentID, _ chunks: UInt32, late: Int64 = 0) -> FinishedRepair {
+      FinishedRepair(
+        id, chunks: chunks, stores: moved, generation: (before[id]?.generation ?? 1) + late)
+    }
+    var short = repair(ids[4], 0b11)
+    short.stores.removeLast()
+    let recorded = try await store.finishRepairs([
+      repair(ids[3], 0b11), repair(ids[1], 0b11, late: 1), repair(ids[0], 0b01), short,
+      repair(fixture.extent(100).id, 0b11),
+    ])
+    #expect(recorded == [true, false, true, false, false])
+    let after = try await rows()
+    for (index, id) in ids.enumerated() {
+      let isMoved = index == 3 || index == 0
+      #expect(after[id]?.stores == (isMoved ? moved : before[id]?.stores))
+      #expect(after[id]?.generation == before[id].map { $0.generation + (isMoved ? 1 : 0) })
+    }
+    let left = try await store.repairs(limit: 100).map { ($0.extent.id, $0.chunks) }
+    #expect(
+      Dictionary(uniqueKeysWithValues: left)
+        == [ids[0]: 0b10, ids[1]: 0b11, ids[2]: 0b11, ids[4]: 0b11])
+    #expect(try await store.finishRepairs([]).isEmpty)
+    await fixture.close()
+  }
+
+  @Test(
+    "a page of a walk takes a few transactions of a few round trips each, and so do repairs",
     .enabled(if: PostgresServer.isInstalled))
   func roundTrips() async throws {
     let fixture = try await Fixture(postgres: Fixture.patientOptions)
@@ -45,6 +84,16 @@ struct QueueRepairTests {
     try await fixture.store.queueRepairs(extents.map { ($0.id, 0b1) }, reason: "lost")
     #expect(fixture.roundTrips - before <= 4 * 4)
     #expect(try await fixture.store.counts().repairs == 256)
+    let queued = try await fixture.store.repairs(limit: 16)
+    let start = fixture.roundTrips
+    let recorded = try await fixture.store.finishRepairs(
+      queued.map {
+        FinishedRepair(
+          $0.extent.id, chunks: 0b1, stores: $0.extent.stores, generation: $0.extent.generation)
+      })
+    #expect(fixture.roundTrips - start <= 4)
+    #expect(recorded == Array(repeating: true, count: 16))
+    #expect(try await fixture.store.counts().repairs == 240)
     await fixture.close()
   }
 

@@ -37,7 +37,7 @@ extension ExtentRepairer {
       return
     }
     _ = try await engine.metadata.finishRepair(
-      extent.id, chunks: 0, stores: stores, generation: extent.generation, awaitsSpread: false)
+      extent.id, chunks: 0, stores: stores, generation: extent.generation)
   }
 
   /// Makes chunks that share a store again in stores without siblings, as far as there are any.
@@ -77,7 +77,7 @@ extension ExtentRepairer {
       await withdraw(job)
       throw error
     }
-    let outcome = try await record(job)
+    let outcome = try await record([job]).first ?? .gone
     switch outcome {
     case .repaired, .incomplete:
       let moved = job.written.keys.sorted().map {

@@ -57,18 +57,58 @@ public final class ExtentRepairer: Sendable {
   /// Makes the chunks of the extent whose bits are set; those that turn out to be good are left as
   /// they are. Throws what the metadata throws, and `CancellationError`.
   public func repair(_ id: ExtentID, chunks: UInt32) async throws -> RepairOutcome {
-    guard running.withLock({ $0.insert(id).inserted }) else { return .busy }
-    defer { running.withLock { _ = $0.remove(id) } }
-    // As a running read: should the extent be deleted from here on, its chunks stay until the end.
+    try await repair([(id, chunks)]).first ?? .gone
+  }
+
+  /// Repairs several extents, each once, one after the other, and records them together: they share a
+  /// commit and a piece of the change log. The outcomes in their order.
+  ///
+  /// After an error, which it throws, those before are recorded all the same. Rests between two.
+  func repair(_ items: [(id: ExtentID, chunks: UInt32)]) async throws -> [RepairOutcome] {
+    let free = Set(items.map(\.id)).filter { id in running.withLock { $0.insert(id).inserted } }
+    defer { running.withLock { $0.subtract(free) } }
+    // As a running read: should an extent be deleted from here on, its chunks stay until the end.
     let token = engine.reads.begin(at: engine.clock.now)
     defer { engine.reads.end(token) }
     // As a running write: places chosen by a former ring are known to be used.
     let write = engine.writes.begin(at: engine.clock.now)
     defer { engine.writes.end(write) }
-    guard let extent = try await engine.metadata.extent(id) else { return .gone }
+    var outcomes: [RepairOutcome] = []
+    var jobs: [(place: Int, job: RepairJob)] = []
+    var failure: (any Error)?
+    for (place, item) in items.enumerated() {
+      outcomes.append(.busy)
+      guard free.contains(item.id) else { continue }
+      do {
+        if !jobs.isEmpty { try await DutyCycle.current?.rest() }
+        switch try await remake(item.id, chunks: item.chunks) {
+        case .made(let job): jobs.append((place, job))
+        case .over(let outcome): outcomes[place] = outcome
+        }
+      } catch {
+        failure = error
+        break
+      }
+    }
+    for ((place, _), outcome) in zip(jobs, try await record(jobs.map(\.job))) {
+      outcomes[place] = outcome
+    }
+    if let failure { throw failure }
+    return outcomes
+  }
+
+  private enum Remade {
+    /// To be recorded.
+    case made(RepairJob)
+    case over(RepairOutcome)
+  }
+
+  /// Makes chunks of an extent again, unless they are good; nothing is recorded.
+  private func remake(_ id: ExtentID, chunks: UInt32) async throws -> Remade {
+    guard let extent = try await engine.metadata.extent(id) else { return .over(.gone) }
     let geometry: ExtentGeometry
     do { geometry = try ObjectEngine.geometry(of: extent) } catch {
-      return .refused("the extent's row makes no sense")
+      return .over(.refused("the extent's row makes no sense"))
     }
     let total = geometry.scheme.total
     let all = total < 32 ? (UInt32(1) << UInt32(total)) - 1 : UInt32.max
@@ -81,8 +121,8 @@ public final class ExtentRepairer: Sendable {
       }
     }
     chooseTargets(&job)
-    if let outcome = try await make(&job) { return outcome }
-    return try await record(job)
+    if let outcome = try await make(&job) { return .over(outcome) }
+    return .made(job)
   }
 
   /// Where each chunk goes: to its own store if that takes writes, else to one without siblings.
@@ -182,17 +222,39 @@ public final class ExtentRepairer: Sendable {
       job.extent.id, chunks: bad, reason: "bad when read for a repair")
   }
 
-  /// Records what is there, under the generation that the repair began with.
-  func record(_ job: RepairJob) async throws -> RepairOutcome {
+  /// Records what is there of each, under the generations that the repairs began with.
+  func record(_ jobs: [RepairJob]) async throws -> [RepairOutcome] {
+    let repairs = jobs.compactMap { finished($0) }
+    if !repairs.isEmpty { CrashPoint.reach(.repairChunkWritten) }
+    // When this throws it may have been recorded: what was written stays, the next repair finds it.
+    let recorded = try await engine.metadata.finishRepairs(repairs)
+    let standing = Dictionary(
+      zip(repairs.map(\.extent), recorded), uniquingKeysWith: { first, _ in first })
+    var outcomes: [RepairOutcome] = []
+    for job in jobs {
+      switch standing[job.extent.id] {
+      case nil:
+        outcomes.append(
+          .incomplete(repaired: 0, reason: job.obstacle ?? "nothing could be written"))
+      case false?:
+        await withdraw(job)
+        outcomes.append(.superseded)
+      case true?:
+        await removeReplaced(job)
+        outcomes.append(
+          job.done == job.wanted
+            ? .repaired(chunks: job.done)
+            : .incomplete(repaired: job.done, reason: job.obstacle ?? "not all could be written"))
+      }
+    }
+    return outcomes
+  }
+
+  /// What is to be recorded of a repair, nil for nothing.
+  private func finished(_ job: RepairJob) -> FinishedRepair? {
+    guard job.done != 0 else { return nil }
     var stores = job.extent.stores
-    var done = job.good
-    for (index, store) in job.written {
-      stores[index] = store
-      done |= 1 << UInt32(index)
-    }
-    guard done != 0 else {
-      return .incomplete(repaired: 0, reason: job.obstacle ?? "nothing could be written")
-    }
+    for (index, store) in job.written { stores[index] = store }
     // Where they belong from here on they are no former copies, and do not become due as such.
     formerCopies.remove(
       Set(
@@ -200,18 +262,9 @@ public final class ExtentRepairer: Sendable {
           MovedChunk(
             chunk: ChunkID(extent: job.extent.id, index: UInt8($0.key)), formerStore: $0.value)
         }))
-    CrashPoint.reach(.repairChunkWritten)
-    // When this throws it may have been recorded: what was written stays, the next repair finds it.
-    let isRecorded = try await engine.metadata.finishRepair(
-      job.extent.id, chunks: done, stores: stores, generation: job.extent.generation,
+    return FinishedRepair(
+      job.extent.id, chunks: job.done, stores: stores, generation: job.extent.generation,
       awaitsSpread: engine.stores.awaitsSpread(job.extent, at: stores))
-    guard isRecorded else {
-      await withdraw(job)
-      return .superseded
-    }
-    await removeReplaced(job)
-    if done == job.wanted { return .repaired(chunks: done) }
-    return .incomplete(repaired: done, reason: job.obstacle ?? "not all could be written")
   }
 }
 
@@ -232,6 +285,9 @@ struct RepairJob {
   var isMove = false
   /// Why one of them could not be made.
   var obstacle: String?
+
+  /// Those that are there by now.
+  var done: UInt32 { written.keys.reduce(good) { $0 | 1 << UInt32($1) } }
 
   init(extent: Extent, wanted: UInt32) {
     self.extent = extent

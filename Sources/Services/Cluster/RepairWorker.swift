@@ -10,12 +10,13 @@ import Telemetry
 /// by side.
 ///
 /// Others are repaired one at a time in each lane, of which there is one for each k + m servers, as
-/// many as one repair asks for something: a server has no more of it in a large installation.
+/// many as one repair asks for something: a server has no more of it in a large installation. Small
+/// ones are recorded together.
 public final class RepairWorker: BackgroundWorker {
-  /// Items read from the queue at once: the next ones are for when others work on the first.
+  /// Items read from the queue at once for each lane: others may work on the first.
   static let pageSize = 16
   /// Small extents that bear no further loss which are repaired side by side: they share syncs and
-  /// commits.
+  /// commits. And others that are recorded together.
   static let breadth = 16
   /// How soon an extent is looked at again that another task is at work on.
   static let shortRest = Duration.seconds(1)
@@ -24,7 +25,7 @@ public final class RepairWorker: BackgroundWorker {
   public let name = "repair"
   /// The part of the time that it works on extents that bear a further loss.
   public let dutyCycle: Double
-  /// So many that the queue's page has something for each.
+  /// The most steps at a time.
   public let maximumLanes: Int
   private let serversPerLane: Int?
   private let metadata: any MaintenanceStore
@@ -39,7 +40,7 @@ public final class RepairWorker: BackgroundWorker {
     serversPerLane: Int? = nil, maximumLanes: Int = 1
   ) {
     self.serversPerLane = serversPerLane
-    self.maximumLanes = min(max(maximumLanes, 1), Self.pageSize / 2)
+    self.maximumLanes = max(maximumLanes, 1)
     self.repairer = repairer
     metadata = repairer.engine.metadata
     self.interval = interval
@@ -55,10 +56,10 @@ public final class RepairWorker: BackgroundWorker {
   /// Items are chunks made again.
   public var progress: WorkerProgress { count.value }
 
-  /// Repairs one extent, or several that bear no further loss. What does not come about waits, each
-  /// time longer; nothing is given up.
+  /// Repairs one extent, or several small ones. What does not come about waits, each time longer;
+  /// nothing is given up.
   public func step() async throws -> StepOutcome {
-    let items = try await metadata.repairs(limit: Self.pageSize)
+    let items = try await metadata.repairs(limit: Self.pageSize * lanes)
     guard !items.isEmpty else {
       count.add(0, detail: "")
       return .idle(nextAfter: interval)
@@ -68,19 +69,21 @@ public final class RepairWorker: BackgroundWorker {
       let group = Self.group(rest)
       rest = rest.dropFirst(group.count)
       let isUrgent = Self.isUrgent(first)
-      let isDone = try await DutyCycle.$current.withValue(isUrgent ? nil : DutyCycle.current) {
-        try await repair(group)
-      }
+      let isDone =
+        isUrgent
+        ? try await DutyCycle.$current.withValue(nil) { try await repairSideBySide(group) }
+        : try await repair(group)
       if isDone { return isUrgent ? .busy : .throttled }
     }
     return .idle(nextAfter: min(interval, Self.shortRest))
   }
 
-  /// What is repaired side by side: the first, and where it is small and bears no further loss, those
-  /// behind it of which the same holds. Of others one is enough to be felt by requests.
+  /// What is repaired together: the first, and where it is small, small ones behind it that are as
+  /// urgent.
   private static func group(_ items: ArraySlice<RepairItem>) -> ArraySlice<RepairItem> {
-    guard let first = items.first, isUrgent(first), isSmall(first) else { return items.prefix(1) }
-    return items.prefix(breadth).prefix { isUrgent($0) && isSmall($0) }
+    guard let first = items.first, isSmall(first) else { return items.prefix(1) }
+    let isUrgent = isUrgent(first)
+    return items.prefix(breadth).prefix { Self.isUrgent($0) == isUrgent && isSmall($0) }
   }
 
   /// Whether its chunks come and go in one message each, so that a repair is little but waiting.
@@ -90,10 +93,10 @@ public final class RepairWorker: BackgroundWorker {
 
   /// Repairs side by side, each to its end; false when others are at work on all of them. Throws
   /// what one of them threw.
-  private func repair(_ items: ArraySlice<RepairItem>) async throws -> Bool {
+  private func repairSideBySide(_ items: ArraySlice<RepairItem>) async throws -> Bool {
     try await withThrowingTaskGroup(of: Bool.self) { group in
       for item in items {
-        group.addTask { try await self.repair(item) }
+        group.addTask { try await self.repair([item]) }
       }
       var isDone = false
       var failure: (any Error)?
@@ -108,14 +111,15 @@ public final class RepairWorker: BackgroundWorker {
     }
   }
 
-  /// Repairs one; false when a scrub or a move is at it: that says nothing of whether a repair would
-  /// come about.
-  private func repair(_ item: RepairItem) async throws -> Bool {
+  /// Repairs one after the other; false when a scrub, a move or another lane is at all of them: that
+  /// says nothing of whether a repair would come about.
+  private func repair(_ items: ArraySlice<RepairItem>) async throws -> Bool {
     let ring = repairer.engine.stores.ringVersion
-    let outcome = try await repairer.repair(item.extent.id, chunks: item.chunks)
-    if case .busy = outcome { return false }
-    try await note(outcome, of: item.extent.id, begunWith: ring)
-    return true
+    let outcomes = try await repairer.repair(items.map { ($0.extent.id, $0.chunks) })
+    for (item, outcome) in zip(items, outcomes) {
+      try await note(outcome, of: item.extent.id, begunWith: ring)
+    }
+    return !outcomes.allSatisfy { $0 == .busy }
   }
 
   /// Whether one more chunk that is lost is content that is lost.

@@ -113,3 +113,29 @@ public struct RepairItem: Hashable, Sendable {
     self.attempts = attempts
   }
 }
+
+/// Chunks of an extent that were made again, or moved.
+public struct FinishedRepair: Hashable, Sendable {
+  /// The extent.
+  public var extent: ExtentID
+  /// The chunks that are there by now, a bit for each index.
+  public var chunks: UInt32
+  /// Where all of its chunks lie.
+  public var stores: [StoreID]
+  /// The generation of the row that this goes by.
+  public var generation: Int64
+  /// See `Extent`.
+  public var awaitsSpread: Bool
+
+  /// Makes a record of its fields.
+  public init(
+    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64,
+    awaitsSpread: Bool = false
+  ) {
+    self.extent = extent
+    self.chunks = chunks
+    self.stores = stores
+    self.generation = generation
+    self.awaitsSpread = awaitsSpread
+  }
+}

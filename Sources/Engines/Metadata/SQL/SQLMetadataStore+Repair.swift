@@ -77,17 +77,7 @@ extension SQLMetadataStore {
     _ repairs: ArraySlice<(key: ExtentID, value: UInt32)>, _ reason: SQLValue,
     _ session: any SQLSession
   ) async throws {
-    let found = FoundExtents(repairs.count)
-    let ids = repairs.map { [SQLValue.bytes($0.key.bytes)] }
-    for (index, id) in ids.enumerated() {
-      try await session.check(SQL.blocks, id) { found.counts[index] = try $0.first?.small(0) }
-    }
-    for (index, id) in ids.enumerated().dropLast() {
-      try await session.check(SQL.queued, id) { found.queued[index] = try $0.first?.int(0) }
-    }
-    // Once the rows of a query are there, those of all checks before it are.
-    guard let last = ids.last else { return }
-    found.queued[ids.count - 1] = try await session.query(SQL.queued, last).first?.int(0)
+    let found = try await FoundExtents(repairs.map(\.key), session)
     let now = SQLValue.int(try await session.now().milliseconds)
     for (index, repair) in repairs.enumerated() {
       guard let count = found.counts[index] else { continue }
@@ -101,15 +91,33 @@ extension SQLMetadataStore {
     }
   }
 
-  /// How many chunks each extent of a group has, and which of them are queued; nil for what is not
-  /// there. Used by one task.
+  /// How many chunks each extent of a group has, its generation, and which chunks are queued; nil for
+  /// what is not there. Used by one task.
   private final class FoundExtents {
-    var counts: [Int?]
-    var queued: [Int64?]
+    private(set) var counts: [Int?]
+    private(set) var generations: [Int64?]
+    private(set) var queued: [Int64?]
 
-    init(_ count: Int) {
-      counts = Array(repeating: nil, count: count)
-      queued = Array(repeating: nil, count: count)
+    /// Looks up and locks them, in the order of the ids.
+    init(_ extents: [ExtentID], _ session: any SQLSession) async throws {
+      counts = Array(repeating: nil, count: extents.count)
+      generations = Array(repeating: nil, count: extents.count)
+      queued = Array(repeating: nil, count: extents.count)
+      let ids = extents.map { [SQLValue.bytes($0.bytes)] }
+      for (index, id) in ids.enumerated() {
+        try await session.check(SQL.blocks, id) { [self] rows in
+          counts[index] = try rows.first?.small(0)
+          generations[index] = try rows.first?.int(1)
+        }
+      }
+      for (index, id) in ids.enumerated().dropLast() {
+        try await session.check(SQL.queued, id) { [self] rows in
+          queued[index] = try rows.first?.int(0)
+        }
+      }
+      // Once the rows of a query are there, those of all checks before it are.
+      guard let last = ids.last else { return }
+      queued[ids.count - 1] = try await session.query(SQL.queued, last).first?.int(0)
     }
   }
 
@@ -127,34 +135,51 @@ extension SQLMetadataStore {
     }
   }
 
-  /// Records that chunks lie where `stores` says, provided the extent is still of `generation`;
-  /// returns false, and changes nothing, when it is not. `awaitsSpread`: see `Extent`.
-  public func finishRepair(
-    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64, awaitsSpread: Bool
-  ) async throws -> Bool {
+  /// Records in one transaction that chunks lie where each repair says, provided its extent is
+  /// still of that generation: false for those, of which nothing is changed, that are not.
+  /// Precondition: each extent is there once.
+  public func finishRepairs(_ repairs: [FinishedRepair]) async throws -> [Bool] {
+    guard !repairs.isEmpty else { return [] }
     let cache = placements
-    let encoded = PlacementCodec.encode(stores)
-    let placement: Int64? = try await mutate { session in
-      let id = SQLValue.bytes(extent.bytes)
-      guard let row = try await session.query(SQL.blocks, [id]).first,
-        try row.int(1) == generation, try row.small(0) == stores.count
-      else { return nil }
-      let queued = try await session.query(SQL.queued, [id]).first?.int(0) ?? 0
-      let placement = try await ExtentRows.placement(encoded, cache: cache, session)
-      try await session.run(
-        SQL.move,
-        [.int(placement), .int(Int64(chunks)), ExtentRows.spread(stores, awaitsSpread), id])
-      let rest = queued & ~Int64(chunks)
-      if rest == 0 {
-        try await session.run(SQL.done, [id])
-      } else {
-        let survivors = stores.count - rest.nonzeroBitCount
-        try await session.run(SQL.rest, [.int(rest), .int(Int64(survivors)), id])
+    // Everybody locks extents in the order of their ids.
+    let sorted = repairs.sorted { $0.extent < $1.extent }
+    precondition(
+      zip(sorted, sorted.dropFirst()).allSatisfy { $0.extent < $1.extent }, "each is there once")
+    let recorded: [ExtentID: (stores: [UInt8], placement: Int64)] =
+      try await mutate(cost: 128 * repairs.count) { session in
+        let found = try await FoundExtents(sorted.map(\.extent), session)
+        var recorded: [ExtentID: (stores: [UInt8], placement: Int64)] = [:]
+        for (index, repair) in sorted.enumerated()
+        where found.generations[index] == repair.generation
+          && found.counts[index] == repair.stores.count
+        {
+          let encoded = PlacementCodec.encode(repair.stores)
+          let placement = try await ExtentRows.placement(encoded, cache: cache, session)
+          try await Self.record(repair, placement, queued: found.queued[index] ?? 0, session)
+          recorded[repair.extent] = (encoded, placement)
+        }
+        return recorded
       }
-      return placement
+    cache.add(
+      Dictionary(
+        recorded.values.map { ($0.stores, $0.placement) }, uniquingKeysWith: { first, _ in first }))
+    return repairs.map { recorded[$0.extent] != nil }
+  }
+
+  private static func record(
+    _ repair: FinishedRepair, _ placement: Int64, queued: Int64, _ session: any SQLSession
+  ) async throws {
+    let id = SQLValue.bytes(repair.extent.bytes)
+    let spread = ExtentRows.spread(repair.stores, repair.awaitsSpread)
+    try await session.execute(
+      SQL.move, [.int(placement), .int(Int64(repair.chunks)), spread, id])
+    let rest = queued & ~Int64(repair.chunks)
+    if rest == 0 {
+      try await session.execute(SQL.done, [id])
+    } else {
+      let survivors = repair.stores.count - rest.nonzeroBitCount
+      try await session.execute(SQL.rest, [.int(rest), .int(Int64(survivors)), id])
     }
-    if let placement { cache.add([encoded: placement]) }
-    return placement != nil
   }
 
   /// Records that a repair did not come about: it waits, each time longer, up to an hour.

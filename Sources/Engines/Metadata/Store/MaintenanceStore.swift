@@ -93,11 +93,10 @@ public protocol MaintenanceStore: Sendable {
   /// Items to repair, the extents with the fewest survivors first.
   func repairs(limit: Int) async throws -> [RepairItem]
 
-  /// Records that chunks lie where `stores` says, provided the extent is still of `generation`;
-  /// returns false, and changes nothing, when it is not. `awaitsSpread`: see `Extent`.
-  func finishRepair(
-    _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64, awaitsSpread: Bool
-  ) async throws -> Bool
+  /// Records in one transaction that chunks lie where each repair says, provided its extent is
+  /// still of that generation: false for those, of which nothing is changed, that are not.
+  /// Precondition: each extent is there once.
+  func finishRepairs(_ repairs: [FinishedRepair]) async throws -> [Bool]
 
   /// Records that a repair did not come about.
   func postponeRepair(_ extent: ExtentID, reason: String) async throws
@@ -130,11 +129,12 @@ extension MaintenanceStore {
     try await queueRepairs([(extent, chunks)], reason: reason)
   }
 
-  /// The same for chunks that are spread as they should be.
+  /// Records the repair of one extent, which is spread as it should be; false, and nothing is
+  /// changed, when it is not of `generation` any more.
   public func finishRepair(
     _ extent: ExtentID, chunks: UInt32, stores: [StoreID], generation: Int64
   ) async throws -> Bool {
-    try await finishRepair(
-      extent, chunks: chunks, stores: stores, generation: generation, awaitsSpread: false)
+    let repair = FinishedRepair(extent, chunks: chunks, stores: stores, generation: generation)
+    return try await finishRepairs([repair]) == [true]
   }
 }
