@@ -146,6 +146,18 @@ import Testing
     try second.lock()
   }
 
+  @Test("a lock ends with its holder, whoever has a descriptor of the file for a moment")
+  func release() throws {
+    _ = try system.open(path("a"), FileMode(.create))
+    var first: (any FileHandle)? = try system.open(path("a"), FileMode(.read))
+    try first?.lock()
+    let copy = DescriptorCopy(of: "\(directory.path)/a")
+    #expect(copy != nil)
+    first = nil
+    try system.open(path("a"), FileMode(.read)).lock()
+    withExtendedLifetime(copy) {}
+  }
+
   @Test("directories are listed, files renamed and deleted")
   func names() throws {
     try system.makeDirectory(path("d"))

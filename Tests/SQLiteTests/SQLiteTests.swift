@@ -1,5 +1,6 @@
 import Foundation
 import SQLite
+import TestSupport
 import Testing
 
 @Suite("The SQLite wrapper")
@@ -119,6 +120,20 @@ struct SQLiteTests {
     let copy = try Connection(path: path + ".copy", mode: .readOnly)
     #expect(try copy.number("SELECT count(*) FROM t") == 31)
     #expect(try copy.quickCheck().isEmpty)
+  }
+
+  @Test("a file that was let go of has no owner, whoever has a descriptor of its lock for a moment")
+  func release() throws {
+    let path = path()
+    defer { remove(path) }
+    let copy: DescriptorCopy?
+    do {
+      let owner = try DatabaseFile(path: path)
+      copy = DescriptorCopy(of: owner.path + ".lock")
+    }
+    #expect(copy != nil)
+    _ = try DatabaseFile(path: path)
+    withExtendedLifetime(copy) {}
   }
 
   @Test("a file has one owner")

@@ -35,6 +35,8 @@ int platform_punch_hole(int descriptor, int64_t offset, int64_t count) {
 
 int platform_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 
+void platform_unlock(int descriptor) { (void)flock(descriptor, LOCK_UN); }
+
 int platform_advise_random(int descriptor) {
   return posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
 }

@@ -8,6 +8,7 @@ final class SystemFile: FileHandle {
   private let path: DiskPath
   private let syncs: Bool
   private let isDirect: Atomic<Bool>
+  private let isLocked = Atomic(false)
 
   /// Takes over an open descriptor and closes it in the end.
   init(owning descriptor: Int32, path: DiskPath, isDirect: Bool, syncs: Bool) {
@@ -20,6 +21,9 @@ final class SystemFile: FileHandle {
   }
 
   deinit {
+    // A child that is being started may have a copy of the descriptor for a moment: it is not to
+    // keep the lock.
+    if isLocked.load(ordering: .relaxed) { platform_unlock(descriptor) }
     close(descriptor)
   }
 
@@ -74,6 +78,7 @@ final class SystemFile: FileHandle {
 
   func lock() throws(DiskError) {
     try SystemCall.retry(.lock, path) { platform_lock(descriptor) }
+    isLocked.store(true, ordering: .relaxed)
   }
 
   func status() throws(DiskError) -> FileStatus {

@@ -31,6 +31,9 @@ public struct DatabaseFile: ~Copyable, Sendable {
   }
 
   deinit {
+    // A child that is being started may have a copy of the descriptor for a moment: it is not to
+    // keep the lock.
+    flock(lock, LOCK_UN)
     close(lock)
   }
 

@@ -29,6 +29,9 @@ int platform_punch_hole(int descriptor, int64_t offset, int64_t count);
 /* flock(2) for one owner, without waiting: sys/file.h is not in the importer's module. */
 int platform_lock(int descriptor);
 
+/* Ends it, for all copies of the descriptor. */
+void platform_unlock(int descriptor);
+
 /* posix_fadvise(2) against reading ahead: its constant is a macro. Returns an errno. */
 int platform_advise_random(int descriptor);
 
