@@ -22,8 +22,10 @@ HELD = 60.0
 BEGUN = re.compile(r"◇ (Test(?! (?:case|run) )|Suite) (.+) started\.$")
 ENDED = re.compile(
     r". (Test|Suite) (.+?)(?: with \d+ test cases?)? (?:(?:passed|failed) after [\d.]+ seconds|skipped(?!\"))")
+EVENT = re.compile(r"^[◇✔✘➜] ")
 NOISE = re.compile(r"^◇ |^\s*$")
-FAILURE = re.compile(r"✘|SIM_SEED|seed|error:")
+ISSUE = re.compile(r"✘ .* recorded an issue|error:")
+DETAILS = 12
 
 
 def members(group):
@@ -73,6 +75,7 @@ class Watch:
     def __init__(self, log, write):
         self.log, self.write = log, write
         self.open, self.failures, self.rest = {}, [], b""
+        self.details = 0
 
     def take(self, data):
         self.log.write(data)
@@ -86,8 +89,13 @@ class Watch:
             self.open[begun.groups()] = None
         elif ended := ENDED.match(line):
             self.open.pop(ended.groups(), None)
-        if FAILURE.search(line):
+        if ISSUE.search(line):
+            self.details = DETAILS
+        elif EVENT.match(line):
+            self.details = 0
+        if self.details > 0:
             self.failures.append(line)
+            self.details -= 1
         if not NOISE.match(line):
             self.write(line + "\n")
 
@@ -152,8 +160,10 @@ def self_test():
     assert status == 1 and "begun and not ended" not in text, text
     status, text = shown("sleep 1000 & echo done", held=0.5)
     assert status == 1 and "children of it hold" in text and "sleep" in text, text
-    status, text = shown('echo "✘ Test c() failed after 1 s"; exit 3')
-    assert status == 1 and "what failed:\n✘ Test c()" in text, text
+    issue = "✘ Test c() recorded an issue at C.swift:1:2: Expectation failed"
+    noise = "echo '◇ Test case passing 1 argument seed → 1 to c() started.'; " * 100
+    status, text = shown(f"echo '{issue}'; echo '↳ why'; {noise} echo 'seed 1'; exit 3")
+    assert status == 1 and text.endswith(f"what failed:\n{issue}\n↳ why\n"), text
     sys.stdout.write("watched: each rule can fail\n")
     return 0
 

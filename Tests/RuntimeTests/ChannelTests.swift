@@ -36,6 +36,17 @@ struct ChannelTests {
     await #expect(throws: CancellationError.self) { try await sender.value }
   }
 
+  @Test("why a receiver closes reaches a sender that waits and one that comes later")
+  func refusal() async throws {
+    let channel = BoundedChannel<Int>(capacity: 1)
+    try await channel.send(1)
+    let sender = Task { try await channel.send(2) }
+    #expect(channel.close(throwing: Broken()) == [1])
+    #expect(channel.close().isEmpty)
+    await #expect(throws: Broken.self) { try await sender.value }
+    await #expect(throws: Broken.self) { try await channel.send(3) }
+  }
+
   @Test("cancelling a task that waits ends its waiting")
   func cancellation() async {
     let channel = BoundedChannel<Int>(capacity: 1)

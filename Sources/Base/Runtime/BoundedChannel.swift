@@ -2,8 +2,8 @@ import Synchronization
 
 /// A queue of bounded length between one task that sends and one that receives.
 ///
-/// Either side may give up: the receiver by `close`, the sender by `finish(throwing:)`. A task
-/// that is cancelled while it waits throws `CancellationError`.
+/// Either side may give up: the receiver by `close(throwing:)`, the sender by `finish(throwing:)`.
+/// A task that is cancelled while it waits throws `CancellationError`.
 public final class BoundedChannel<Element: Sendable>: Sendable {
   private struct State {
     var elements: [Element] = []
@@ -12,6 +12,7 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     var isFinished = false
     var failure: (any Error)?
     var isClosed = false
+    var refusal: (any Error)?
   }
 
   private enum Step<Result> {
@@ -29,13 +30,15 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     self.capacity = capacity
   }
 
-  /// Appends an element, waiting while the channel is full. Throws `CancellationError` when the
-  /// receiver has closed the channel: then the element was not taken.
+  /// Appends an element, waiting while the channel is full. Throws what the receiver has closed the
+  /// channel with, else `CancellationError` when it is closed: then the element was not taken.
   public func send(_ element: Element) async throws {
     while true {
       let (step, receiver) = state.withLock {
         state -> (Step<Void>, CheckedContinuation<Void, any Error>?) in
-        if state.isClosed || state.isFinished { return (.fail(CancellationError()), nil) }
+        if state.isClosed || state.isFinished {
+          return (.fail(state.refusal ?? CancellationError()), nil)
+        }
         guard state.elements.count < capacity else { return (.wait, nil) }
         state.elements.append(element)
         return (.done(()), state.receiver.take())
@@ -81,10 +84,14 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     receiver?.resume()
   }
 
-  /// Says that nothing more is wanted; returns what was sent and not received.
-  public func close() -> [Element] {
+  /// Says that nothing more is wanted, or why; returns what was sent and not received. What it is
+  /// closed with first counts.
+  public func close(throwing error: (any Error)? = nil) -> [Element] {
     let (left, sender) = state.withLock { state in
-      state.isClosed = true
+      if !state.isClosed {
+        state.isClosed = true
+        state.refusal = error
+      }
       defer { state.elements = [] }
       return (state.elements, state.sender.take())
     }

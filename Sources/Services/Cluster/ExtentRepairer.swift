@@ -65,7 +65,11 @@ public final class ExtentRepairer: Sendable {
   ///
   /// After an error, which it throws, those before are recorded all the same. Rests between two.
   func repair(_ items: [(id: ExtentID, chunks: UInt32)]) async throws -> [RepairOutcome] {
-    let free = Set(items.map(\.id)).filter { id in running.withLock { $0.insert(id).inserted } }
+    // All at once: of two tasks that come together with the same items, one has nothing to do and
+    // looks further.
+    let free = running.withLock { running in
+      Set(items.map(\.id)).filter { running.insert($0).inserted }
+    }
     defer { running.withLock { $0.subtract(free) } }
     // As a running read: should an extent be deleted from here on, its chunks stay until the end.
     let token = engine.reads.begin(at: engine.clock.now)

@@ -183,7 +183,7 @@ struct ContentWriter {
           lanes.finish()
         } catch {
           lanes.fail(error)
-          try await Self.rethrow(error, preferring: &group)
+          throw error
         }
         try await group.waitForAll()
       }
@@ -202,19 +202,6 @@ struct ContentWriter {
       await fanOut.abort()
       throw error
     }
-  }
-
-  /// A lane that fails closes its channel, which cancels the producer: its error is the cause.
-  /// Whatever else the lanes wait for is given up.
-  private static func rethrow(
-    _ error: any Error, preferring group: inout ThrowingTaskGroup<Void, any Error>
-  ) async throws {
-    var cause = error
-    group.cancelAll()
-    while let result = await group.nextResult() {
-      if case .failure(let failure) = result, cause is CancellationError { cause = failure }
-    }
-    throw cause
   }
 
   private func produce(

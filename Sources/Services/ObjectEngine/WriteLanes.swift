@@ -30,28 +30,47 @@ struct WriteLanes: Sendable {
   }
 
   func runDigests(_ hasher: ContentHasher) async throws {
-    defer { _ = hashed.close() }
-    while let stripe = try await hashed.next() {
-      hasher.update(stripe.buffer.memory, stripe.range)
+    try await run(upTo: hashed) {
+      while let stripe = try await hashed.next() {
+        hasher.update(stripe.buffer.memory, stripe.range)
+      }
     }
   }
 
   func runCoding(_ encoder: StripeEncoder) async throws {
-    defer {
-      _ = plain.close()
-      coded.finish(throwing: CancellationError())
+    try await run(upTo: plain) {
+      do {
+        while let stripe = try await plain.next() {
+          try await coded.send(encoder.encode(stripe))
+        }
+        coded.finish()
+      } catch {
+        coded.finish(throwing: error)
+        throw error
+      }
     }
-    while let stripe = try await plain.next() {
-      try await coded.send(encoder.encode(stripe))
-    }
-    coded.finish()
   }
 
   func runStoring(_ fanOut: ChunkFanOut) async throws {
-    defer { _ = coded.close() }
-    while let stripe = try await coded.next() {
-      try await fanOut.append(stripe)
-      CrashPoint.reach(.putFirstStripe)
+    try await run(upTo: coded) {
+      while let stripe = try await coded.next() {
+        try await fanOut.append(stripe)
+        CrashPoint.reach(.putFirstStripe)
+      }
+    }
+  }
+
+  /// Does the work of a lane that receives from `channel`. What it fails with is what the lane
+  /// before it fails with, too: whichever of them ends first, the cause is told.
+  private func run<Element>(
+    upTo channel: BoundedChannel<Element>, _ body: () async throws -> Void
+  ) async throws {
+    do {
+      try await body()
+      _ = channel.close()
+    } catch {
+      _ = channel.close(throwing: error)
+      throw error
     }
   }
 }
