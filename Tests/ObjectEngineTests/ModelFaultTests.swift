@@ -209,6 +209,27 @@ struct ModelFaultTests {
     await node.close()
   }
 
+  @Test("more copies of an extent at once than the buffers suffice for all get done")
+  func manyExtentCopies() async throws {
+    let node = try await ModelNode.open(bufferLimit: 9 << 20)
+    let bucket = try await bucket(node)
+    let content = [UInt8](repeating: 5, count: 3 * Self.stripe + 5)
+    let put = try await node.engine.put(request(bucket, "source"), from: ArraySource(content))
+    let source = try #require(try await lookUp(node, "source"))
+    let link = try #require(try await node.store.extents(of: source.number, in: 0..<1).first)
+    let engine = node.engine
+    let etags = try await withThrowingTaskGroup(of: String.self) { group in
+      for number in 0..<24 {
+        let request = request(bucket, "copy-\(number)")
+        group.addTask { try await engine.copy(link.extent, to: request).etag }
+      }
+      return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+    }
+    #expect(etags == [put.etag])
+    try await expectClean(node)
+    await node.close()
+  }
+
   @Test(
     "more downloads at once than the buffers suffice for all get done")
   func manyReads() async throws {

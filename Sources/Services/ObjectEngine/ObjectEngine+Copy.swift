@@ -44,7 +44,13 @@ extension ObjectEngine {
         ArraySource(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])))
     }
     if range.isEmpty { return try await write(ArraySource([])) }
-    let read = try await beginRead(version, range)
+    return try await withContent(of: try await beginRead(version, range), Int64(range.count), write)
+  }
+
+  /// Runs `write` with all that `read`, which has not been prepared, gives: `length` bytes.
+  private func withContent<R: Sendable>(
+    of read: ObjectRead, _ length: Int64, _ write: (any ObjectSource) async throws -> R
+  ) async throws -> R {
     // Had before the writing side asks for its own and kept to the end: whoever holds a buffer
     // for writing a copy never waits for one to read it with.
     let buffer = try await copyBuffers.stripe(read.largestBuffer)
@@ -65,7 +71,7 @@ extension ObjectEngine {
         }
       }
       do {
-        let result = try await write(ChannelSource(channel, length: Int64(range.count)))
+        let result = try await write(ChannelSource(channel, length: length))
         try await group.waitForAll()
         return result
       } catch {
@@ -84,6 +90,17 @@ extension ObjectEngine {
     }
     CrashPoint.reach(.copyCommitted)
     return result
+  }
+
+  /// Writes an object with all of the content of an extent that no version names. Throws
+  /// `EngineError` when it cannot be read.
+  public func copy(_ extent: Extent, to request: PutRequest) async throws -> PutResult {
+    guard extent.plaintextLength > 0 else { return try await put(request, from: ArraySource([])) }
+    var request = request
+    request.maximumSize = max(configuration.maximumPutSize, extent.plaintextLength)
+    return try await withContent(of: try read(extent), extent.plaintextLength) { content in
+      try await put(request, from: content)
+    }
   }
 
   /// Replaces what an object carries besides its content, provided it is still `current`.

@@ -60,7 +60,7 @@ extension MetadataRecovery {
       owner: UserID(Int64(descriptor.ownerID)), condition: replacing ? .none : .absent,
       allowsInline: descriptor.kind != .file)
     do {
-      try await copy(extent, as: request)
+      _ = try await engine.copy(extent, to: request)
     } catch EngineError.metadata(.preconditionFailed) {
       throw AdoptionError.isTaken
     }
@@ -97,35 +97,6 @@ extension MetadataRecovery {
     return (found.extent, descriptor)
   }
 
-  private func copy(_ extent: Extent, as request: PutRequest) async throws {
-    guard extent.plaintextLength > 0 else {
-      _ = try await engine.put(request, from: ArraySource([]))
-      return
-    }
-    let channel = BoundedChannel<[UInt8]>(capacity: 2)
-    let engine = engine
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask {
-        do {
-          let read = try engine.read(extent)
-          try await read.stream { try await channel.send($0.bytes($1)) }
-          channel.finish()
-        } catch {
-          channel.finish(throwing: error)
-          throw error
-        }
-      }
-      do {
-        let source = ChannelSource(channel, length: extent.plaintextLength)
-        _ = try await engine.put(request, from: source)
-      } catch {
-        _ = channel.close()
-        throw error
-      }
-      try await group.waitForAll()
-    }
-  }
-
   /// The record of the Files API for a file that was adopted.
   private func register(_ descriptor: ExtentDescriptor, in bucket: Bucket) async throws {
     guard let slash = descriptor.key.firstIndex(of: 0x2f),
@@ -145,32 +116,6 @@ extension MetadataRecovery {
       try await metadata.updateFile(
         id, state: .completed, size: record.size, sha256: record.sha256)
     }
-  }
-}
-
-/// Content that another task sends. Used by one task.
-private final class ChannelSource: ObjectSource {
-  private let channel: BoundedChannel<[UInt8]>
-  private let length: Int64
-  private var current: [UInt8] = []
-  private var position = 0
-
-  init(_ channel: BoundedChannel<[UInt8]>, length: Int64) {
-    self.channel = channel
-    self.length = length
-  }
-
-  var expectedLength: Int64? { length }
-
-  func read(into buffer: AlignedBuffer, at offset: Int, count: Int) async throws -> Int {
-    if position == current.count {
-      guard let next = try await channel.next() else { return 0 }
-      (current, position) = (next, 0)
-    }
-    let taken = min(count, current.count - position)
-    buffer.copy(Array(current[position..<position + taken]), at: offset)
-    position += taken
-    return taken
   }
 }
 
