@@ -126,6 +126,54 @@ struct FormerCopyTests {
     await cluster.close()
   }
 
+  /// Deletes objects of which former copies wait for a read that runs, and lets time pass until that
+  /// has ended and the deletions are due; `body` says what becomes of the server with the copies.
+  private func deleted(
+    seed: UInt64, _ body: (TestGateway, FakeServer) async throws -> Void
+  ) async throws {
+    let cluster = try await TestCluster(seed: seed, servers: 7)
+    let gateway = try await cluster.gateway { $0.comparisonPeriod = .seconds(60) }
+    try await gateway.live(1200)
+    try await gateway.putMany(8)
+    let server = cluster.servers[2]
+    let read = gateway.engine.reads.begin(at: cluster.time.wall.now)
+    try await gateway.administration.drain(server.id)
+    try await gateway.live { try await isNamed(server, in: cluster) == false }
+    #expect(try await !server.chunks().isEmpty)
+    for number in 0..<8 { try await gateway.delete("key\(number)") }
+    for _ in 0..<240 {
+      cluster.time.advance(5)
+      try await gateway.beat()
+    }
+    gateway.engine.reads.end(read)
+    for _ in 0..<20 {
+      cluster.time.advance(5)
+      try await gateway.beat()
+    }
+    try await body(gateway, server)
+    #expect(try await cluster.isTidy())
+    #expect(try await gateway.store.counts().tombstones == 0)
+    await cluster.close()
+  }
+
+  @Test("former copies that are known go with their objects: whoever knows them may die")
+  func known() async throws {
+    try await deleted(seed: 37) { gateway, _ in try await gateway.run("tombstones") }
+  }
+
+  @Test("a deletion waits for the stores of former copies that are known")
+  func outOfReach() async throws {
+    try await deleted(seed: 38) { gateway, server in
+      server.stores[0].onDelete.withLock {
+        $0 = { chunks throws(ChunkStoreError) in throw .offline("away") }
+      }
+      try await gateway.run("tombstones")
+      #expect(try await gateway.store.counts().tombstones > 0)
+      server.stores[0].onDelete.withLock { $0 = nil }
+      try await gateway.run("tombstones")
+    }
+  }
+
   @Test("a deletion that failed is not repeated: another gateway may lead by then")
   func repetition() async throws {
     let cluster = try await TestCluster(seed: 34, servers: 7)

@@ -79,7 +79,7 @@ public struct BackgroundWork: Sendable {
       TombstoneWorker(
         engine: engine, delay: configuration.deletionDelay, interval: .seconds(10),
         horizon: horizon, hasLeft: { membership.hasLeft($0) },
-        strayStores: { copies.unwalked() }, log: log),
+        strays: { copies.strays(of: $0) }, log: log),
       SweepWorker(
         engine: engine, interval: configuration.sweepInterval, isShared: true,
         isTimelineOver: { try await keeper.isTimelineOver() }, log: log),

@@ -3,11 +3,19 @@ import ChunkStore
 import Metadata
 import ObjectEngine
 
+/// Where chunks may lie that no row says are there.
+struct StrayPlaces: Sendable {
+  /// Former copies.
+  var known: [ChunkID: [StoreID]] = [:]
+  /// The stores that were not walked along since this process does the work: they may have others.
+  var unwalked: [StoreID] = []
+}
+
 /// Chunks that lie where no row says that they do, until no read can need them there.
 ///
 /// They are kept in memory only: those of a process that ends are found again by a walk over the
 /// store that they lie in. Until then what is deleted is deleted in every store that was not walked
-/// along, for nothing would tell of its former copies any more.
+/// along, and where they are known to lie, for nothing would tell of its former copies any more.
 final class FormerCopies: Sendable {
   /// Copies that wait at most; beyond it no more chunks are moved.
   static let limit = 16_384
@@ -42,10 +50,13 @@ final class FormerCopies: Sendable {
     repairer.formerCopies.noteWalked(store)
   }
 
-  /// The stores that were not walked along since this process does the work.
-  func unwalked() -> [StoreID] {
+  /// Where chunks of these extents may lie besides where their rows say.
+  func strays(of extents: Set<ExtentID>) -> StrayPlaces {
     repairer.formerCopies.beginTerm()
-    return repairer.formerCopies.unwalked(of: repairer.engine.stores.all.map(\.id))
+    let stores = repairer.engine.stores.all.map(\.id)
+    return StrayPlaces(
+      known: repairer.formerCopies.places(of: extents),
+      unwalked: repairer.formerCopies.unwalked(of: stores))
   }
 
   /// Deletes those that no read needs; how many.

@@ -38,6 +38,14 @@ final class FormerCopyList: Sendable {
     return stores.filter { !walked.contains($0) }
   }
 
+  /// Where former copies of chunks of these extents lie.
+  func places(of extents: Set<ExtentID>) -> [ChunkID: [StoreID]] {
+    state.withLock { state in
+      state.copies.lazy.map(\.copy).filter { extents.contains($0.chunk.extent) }
+        .reduce(into: [:]) { $0[$1.chunk, default: []].append($1.formerStore) }
+    }
+  }
+
   func contains(_ copy: MovedChunk) -> Bool { state.withLock { $0.known.contains(copy) } }
 
   /// Takes note of those that it does not have yet.

@@ -10,8 +10,8 @@ public import Telemetry
 ///
 /// A tombstone's chunks go once it is older than the delay and than the oldest read that runs, each
 /// store's at once; the store is confirmed only after its delete is durable. Stores that do not
-/// answer keep their chunks, and the tombstone stays for them. Other stores in which former copies
-/// may lie are asked too, once. Deletions and writes are in each other's way: what comes due bit by
+/// answer keep their chunks, and the tombstone stays for them, as it does for former copies that are
+/// known. Other stores in which some may lie are asked too, once. Deletions and writes are in each other's way: what comes due bit by
 /// bit is deleted bit by bit, with rests between the batches, unless it falls behind.
 public final class TombstoneWorker: BackgroundWorker {
   /// Tombstones that one step looks at, where nothing is in the way.
@@ -34,8 +34,8 @@ public final class TombstoneWorker: BackgroundWorker {
   private let horizon: ReadHorizon
   /// Whether a store that is not among the engine's left the installation.
   private let hasLeft: @Sendable (StoreID) -> Bool
-  /// The stores in which chunks may lie that no row says are there.
-  private let strayStores: @Sendable () -> [StoreID]
+  /// Where chunks of extents may lie that no row says are there.
+  private let strays: @Sendable (Set<ExtentID>) -> StrayPlaces
   private let limit = Mutex(TombstoneWorker.batch)
   private let count = ProgressCell()
 
@@ -53,11 +53,11 @@ public final class TombstoneWorker: BackgroundWorker {
   init(
     engine: ObjectEngine, delay: Duration, interval: Duration, horizon: ReadHorizon,
     hasLeft: @escaping @Sendable (StoreID) -> Bool = { _ in false },
-    strayStores: @escaping @Sendable () -> [StoreID] = { [] }, log: Log
+    strays: @escaping @Sendable (Set<ExtentID>) -> StrayPlaces = { _ in StrayPlaces() }, log: Log
   ) {
     self.engine = engine
     self.hasLeft = hasLeft
-    self.strayStores = strayStores
+    self.strays = strays
     self.horizon = horizon
     delayMilliseconds = max(0, delay.wholeMilliseconds)
     self.interval = interval
@@ -89,26 +89,69 @@ public final class TombstoneWorker: BackgroundWorker {
     return .busy
   }
 
-  /// Deletes what can be; returns how many chunks are gone.
-  private func delete(_ tombstones: [Tombstone]) async throws -> Int {
-    let strayStores = strayStores().filter { engine.stores.state(of: $0) != .offline }
-    var work: [StoreID: [(tombstone: Int, chunk: ChunkID)]] = [:]
-    for store in strayStores { work[store] = [] }
-    // What these stores are asked besides; that it is gone there is not waited for.
+  /// What stores are asked to delete.
+  private struct Orders {
+    /// A store's chunks, with the places of their tombstones.
+    var chunks: [StoreID: [(tombstone: Int, chunk: ChunkID)]] = [:]
+    /// What some stores are asked besides; that it is gone there is not waited for.
     var anywhere: [ChunkID] = []
+    /// Those stores.
+    var others: Set<StoreID> = []
+
+    /// What `store` is asked.
+    func ids(_ store: StoreID) -> [ChunkID] {
+      chunks[store, default: []].map(\.chunk) + (others.contains(store) ? anywhere : [])
+    }
+  }
+
+  private func orders(_ tombstones: [Tombstone]) -> Orders {
+    let strays = strays(Set(tombstones.map(\.extent)))
+    var orders = Orders()
+    orders.others = Set(strays.unwalked.filter { engine.stores.state(of: $0) != .offline })
     for (position, tombstone) in tombstones.enumerated() {
       let isNew = tombstone.unconfirmed.nonzeroBitCount == tombstone.stores.count
       for (index, store) in tombstone.stores.enumerated()
       where index < 32 && tombstone.unconfirmed & 1 << UInt32(index) != 0 {
         let chunk = ChunkID(extent: tombstone.extent, index: UInt8(index))
-        work[store, default: []].append((position, chunk))
-        if isNew { anywhere.append(chunk) }
+        for place in Set([store] + strays.known[chunk, default: []]) {
+          orders.chunks[place, default: []].append((position, chunk))
+        }
+        if isNew { orders.anywhere.append(chunk) }
       }
     }
-    let outcomes = await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
+    return orders
+  }
+
+  /// Deletes what can be; returns how many chunks are gone.
+  private func delete(_ tombstones: [Tombstone]) async throws -> Int {
+    let orders = orders(tombstones)
+    let outcomes = await carryOut(orders)
+    var confirmed = [UInt32](repeating: 0, count: tombstones.count)
+    var left = confirmed
+    for (store, chunks) in orders.chunks {
+      let error = outcomes[store] ?? .offline("no answer")
+      if let error { note(error, of: store) }
+      for (position, chunk) in chunks {
+        let bit = UInt32(1) << UInt32(chunk.index)
+        if error == nil { confirmed[position] |= bit } else { left[position] |= bit }
+      }
+    }
+    let confirmations = tombstones.indices.compactMap { position in
+      let chunks = confirmed[position] & ~left[position]
+      return chunks == 0 ? nil : (extent: tombstones[position].extent, chunks: chunks)
+    }
+    guard !confirmations.isEmpty else { return 0 }
+    CrashPoint.reach(.cleanupChunksDeleted)
+    try await engine.metadata.confirm(confirmations)
+    CrashPoint.reach(.cleanupConfirmed)
+    return confirmations.reduce(0) { $0 + $1.chunks.nonzeroBitCount }
+  }
+
+  private func carryOut(_ orders: Orders) async -> [StoreID: ChunkStoreError?] {
+    await withTaskGroup(of: (StoreID, ChunkStoreError?).self) { group in
       // In the order of the stores: nothing depends on how they are hashed.
-      for (store, chunks) in work.sorted(by: { $0.key < $1.key }) {
-        let ids = chunks.map(\.chunk) + (strayStores.contains(store) ? anywhere : [])
+      for store in orders.others.union(orders.chunks.keys).sorted() {
+        let ids = orders.ids(store)
         guard !ids.isEmpty else { continue }
         group.addTask(executorPreference: engine.pool) { [engine, hasLeft] in
           guard let target = engine.stores[store] else {
@@ -125,22 +168,6 @@ public final class TombstoneWorker: BackgroundWorker {
       }
       return await group.reduce(into: [StoreID: ChunkStoreError?]()) { $0[$1.0] = $1.1 }
     }
-    var confirmed = [UInt32](repeating: 0, count: tombstones.count)
-    for (store, chunks) in work {
-      if let error = outcomes[store] ?? .offline("no answer") {
-        note(error, of: store)
-        continue
-      }
-      for (position, chunk) in chunks { confirmed[position] |= 1 << UInt32(chunk.index) }
-    }
-    let confirmations = zip(tombstones, confirmed).compactMap { tombstone, chunks in
-      chunks == 0 ? nil : (extent: tombstone.extent, chunks: chunks)
-    }
-    guard !confirmations.isEmpty else { return 0 }
-    CrashPoint.reach(.cleanupChunksDeleted)
-    try await engine.metadata.confirm(confirmations)
-    CrashPoint.reach(.cleanupConfirmed)
-    return confirmations.reduce(0) { $0 + $1.chunks.nonzeroBitCount }
   }
 
   private func note(_ error: ChunkStoreError, of store: StoreID) {
