@@ -28,9 +28,11 @@ public struct BackgroundConfiguration: Sendable {
   public var leaseLength: Duration = .seconds(30)
   /// How often an idle repair looks for work: 10 s.
   public var repairInterval: Duration = .seconds(10)
-  /// One extent is repaired at a time for each so many servers; nil for as many as it has chunks.
+  /// One extent is repaired at a time, and chunks of one moved, for each so many servers; nil for as
+  /// many as it has chunks.
   public var serversPerRepair: Int?
-  /// The most extents that are repaired at a time but for small ones that bear no further loss: 8.
+  /// The most extents that are repaired at a time, but for small ones that bear no further loss, and
+  /// the most that chunks are moved of: 8.
   public var maximumRepairs = 8
   /// How often what writers that are gone left is looked for: 60 s.
   public var sweepInterval: Duration = .seconds(60)

@@ -73,6 +73,7 @@ public struct BackgroundWork: Sendable {
     let comparison = StoreComparison(
       engine: engine, metadata: metadata, copies: copies,
       isTimelineOver: { try await keeper.isTimelineOver() }, log: log.named("comparison"))
+    let lanes = ExtentLanes(stores: engine.stores, configuration)
     let led: [any BackgroundWorker] = [
       WriterReclaimWorker(
         metadata: metadata, interval: configuration.leaseLength / 6, log: log),
@@ -86,14 +87,13 @@ public struct BackgroundWork: Sendable {
       LossWorker(engine: engine, membership: membership, log: log),
       RepairWorker(
         repairer: repairer, interval: configuration.repairInterval,
-        dutyCycle: configuration.repairDutyCycle,
-        serversPerLane: configuration.serversPerRepair, maximumLanes: configuration.maximumRepairs),
+        dutyCycle: configuration.repairDutyCycle, lanes: lanes),
       SpreadWorker(
-        repairer: repairer, copies: copies, interval: .seconds(60),
-        dutyCycle: configuration.repairDutyCycle),
+        repairer: repairer, copies: copies, dutyCycle: configuration.repairDutyCycle),
       RebalanceWorker(
         repairer: repairer, metadata: metadata, copies: copies,
-        interval: configuration.rebalanceInterval, dutyCycle: configuration.repairDutyCycle),
+        interval: configuration.rebalanceInterval, dutyCycle: configuration.repairDutyCycle,
+        lanes: lanes),
       ReconcileWorker(membership: membership, comparison: comparison),
       StrayWorker(
         comparison: comparison, period: configuration.comparisonPeriod, clock: membership.clock),

@@ -46,7 +46,8 @@ public protocol BackgroundWorker: Sendable {
   /// error it is called again, after a growing delay.
   func step() async throws -> StepOutcome
   /// Another process may have done this work since the last step: what is remembered of it counts
-  /// no more. Called between steps.
+  /// no more. Called by the first lane to find that out, while others may be in a step still that they
+  /// began before.
   func beginTerm()
   /// What is done instead of `step` while another process does this work; nil for nothing.
   func stepWithoutLead() async throws -> StepOutcome?

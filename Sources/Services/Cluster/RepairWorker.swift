@@ -25,33 +25,28 @@ public final class RepairWorker: BackgroundWorker {
   public let name = "repair"
   /// The part of the time that it works on extents that bear a further loss.
   public let dutyCycle: Double
-  /// The most steps at a time.
-  public let maximumLanes: Int
-  private let serversPerLane: Int?
+  private let extentLanes: ExtentLanes
   private let metadata: any MaintenanceStore
   private let repairer: ExtentRepairer
   private let interval: Duration
   private let count = ProgressCell()
 
-  /// Repairs by `repairer`, which the scrub shares, in one lane; or in one for each
-  /// `serversPerLane`, as many as an extent has chunks where it is nil, and at most `maximumLanes`.
+  /// Repairs by `repairer`, which the scrub shares, in so many lanes; in one where none are given.
   public init(
     repairer: ExtentRepairer, interval: Duration = .seconds(10), dutyCycle: Double = 0.5,
-    serversPerLane: Int? = nil, maximumLanes: Int = 1
+    lanes: ExtentLanes? = nil
   ) {
-    self.serversPerLane = serversPerLane
-    self.maximumLanes = max(maximumLanes, 1)
+    extentLanes = lanes ?? ExtentLanes(stores: repairer.engine.stores)
     self.repairer = repairer
     metadata = repairer.engine.metadata
     self.interval = interval
     self.dutyCycle = dutyCycle
   }
 
+  /// The most steps at a time.
+  public var maximumLanes: Int { extentLanes.maximum }
   /// As many as the servers by now.
-  public var lanes: Int {
-    let ring = repairer.engine.stores.ring
-    return min(max(ring.serverCount / max(1, serversPerLane ?? ring.width), 1), maximumLanes)
-  }
+  public var lanes: Int { extentLanes.count }
 
   /// Items are chunks made again.
   public var progress: WorkerProgress { count.value }

@@ -47,7 +47,8 @@ public final class SpreadWorker: BackgroundWorker {
 
   /// The same with `copies` that others share.
   init(
-    repairer: ExtentRepairer, copies: FormerCopies, interval: Duration, dutyCycle: Double
+    repairer: ExtentRepairer, copies: FormerCopies, interval: Duration = .seconds(60),
+    dutyCycle: Double
   ) {
     self.repairer = repairer
     self.copies = copies

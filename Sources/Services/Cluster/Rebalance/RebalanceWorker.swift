@@ -5,7 +5,8 @@ import Synchronization
 import Telemetry
 
 /// Moves chunks to where the ring wants them, once for each ring: to servers that joined, away from
-/// those that leave, and as weights say; one extent at a time.
+/// those that leave, and as weights say; one extent at a time in each lane, of which there are as many
+/// as of repair.
 ///
 /// A chunk is made at its new place, recorded there under the generation of the row, and deleted at
 /// the former one when no read can need it any more.
@@ -17,9 +18,15 @@ public final class RebalanceWorker: BackgroundWorker {
   /// The rest between two walks in vain doubles so often at most.
   static let longestPatience = 5
 
+  /// The rest before a lane without work looks whether the others are done with a page.
+  static let laneRest = Duration.milliseconds(100)
+
   private struct State {
-    /// The rest of a page, the next extent last.
-    var page: [Extent] = []
+    /// Changes when what lanes have begun counts no more.
+    var term = 0
+    var page = ExtentPage()
+    /// Whether there may be something to move: else one lane is enough to look.
+    var isWalking = false
     var isBlocked = false
     var looked = 0
     /// Walks in a row that left chunks where they are.
@@ -35,13 +42,15 @@ public final class RebalanceWorker: BackgroundWorker {
   private let walk: RingWalk
   private let copies: FormerCopies
   private let interval: Duration
+  private let extentLanes: ExtentLanes
   private let state = Mutex(State())
   private let count = ProgressCell()
 
   init(
     repairer: ExtentRepairer, metadata: any ClusterMetadata, copies: FormerCopies,
-    interval: Duration, dutyCycle: Double
+    interval: Duration, dutyCycle: Double, lanes: ExtentLanes
   ) {
+    extentLanes = lanes
     engine = repairer.engine
     self.repairer = repairer
     self.copies = copies
@@ -50,13 +59,17 @@ public final class RebalanceWorker: BackgroundWorker {
     walk = RingWalk(name: Self.walkName, metadata: metadata, stores: engine.stores)
   }
 
+  /// The most steps at a time.
+  public var maximumLanes: Int { extentLanes.maximum }
+  /// As many as the servers by now while a walk is on its way.
+  public var lanes: Int { state.withLock { $0.isWalking } ? extentLanes.count : 1 }
   /// Items are chunks moved; the detail says how far the walk is.
   public var progress: WorkerProgress { count.value }
 
   /// Goes on from what the metadata says.
   public func beginTerm() {
     walk.reset()
-    state.withLock { $0 = State() }
+    state.withLock { $0 = State(term: $0.term + 1) }
   }
 
   /// Moves the chunks of one extent, or looks at a page of extents.
@@ -67,34 +80,44 @@ public final class RebalanceWorker: BackgroundWorker {
       count.add(0, detail: "\(waiting) former copies wait for reads to end")
       return .idle(nextAfter: .seconds(1))
     }
-    if state.withLock({ $0.page.isEmpty }), let rest = try await loadPage() { return rest }
-    while let extent = state.withLock({ $0.page.last }) {
-      let plan = RebalancePlan(extent, stores: engine.stores)
-      if plan.isBlocked { state.withLock { $0.isBlocked = true } }
-      if plan.targets.isEmpty {
-        try await pass(extent)
-        continue
+    while true {
+      let (turn, term) = state.withLock { ($0.page.take(), $0.term) }
+      switch turn {
+      case .wait: return .idle(nextAfter: Self.laneRest)
+      case .load:
+        defer { change(term) { $0.page.endTurning() } }
+        return try await loadPage(term)
+      case .extent(let extent):
+        let plan = RebalancePlan(extent, stores: engine.stores)
+        if plan.isBlocked { change(term) { $0.isBlocked = true } }
+        if !plan.targets.isEmpty { return try await move(extent, term) }
+        try await pass(term)
       }
-      return try await move(extent)
     }
-    return .throttled
   }
 
-  private func loadPage() async throws -> StepOutcome? {
+  /// Changes the state, unless another term has begun since.
+  @discardableResult
+  private func change<R>(_ term: Int, _ body: (inout State) -> R?) -> R? {
+    state.withLock { $0.term == term ? body(&$0) : nil }
+  }
+
+  private func loadPage(_ term: Int) async throws -> StepOutcome {
     switch try await walk.next(limit: Self.pageSize) {
     case .notReady: return .idle(nextAfter: min(interval, .seconds(1)))
     case .none:
+      change(term) { $0.isWalking = false }
       count.add(0, detail: walk.awaitsWriters ? "all writers are to go by the ring first" : "")
       return .idle(nextAfter: copies.count == 0 ? interval : min(interval, .seconds(1)))
     case .extents(let extents):
-      state.withLock { $0.page = extents.reversed() }
-      return nil
+      change(term) { state in
+        state.page.load(extents)
+        state.isWalking = true
+      }
+      return .throttled
     case .end:
       let isComplete = state.withLock { state in
-        defer {
-          state.isBlocked = false
-          state.looked = 0
-        }
+        defer { (state.isBlocked, state.isWalking, state.looked) = (false, false, 0) }
         return !state.isBlocked
       }
       if try await walk.finish(isComplete: isComplete) {
@@ -110,32 +133,40 @@ public final class RebalanceWorker: BackgroundWorker {
     }
   }
 
-  /// Done with an extent.
-  private func pass(_ extent: Extent) async throws {
-    let (isLast, looked) = state.withLock { state in
-      if state.page.last?.id == extent.id { state.page.removeLast() }
+  /// Done with an extent; the walk goes on behind the page when it was the last.
+  private func pass(_ term: Int) async throws {
+    let end = change(term) { state in
       state.looked += 1
-      return (state.page.isEmpty, state.looked)
+      return state.page.pass()
     }
-    guard isLast else { return }
-    try await walk.advance(past: extent.id)
-    count.add(0, detail: "\(looked) extents looked at")
+    guard let end else { return }
+    defer { change(term) { $0.page.endTurning() } }
+    try await walk.advance(past: end)
+    count.add(0, detail: "\(state.withLock { $0.looked }) extents looked at")
   }
 
-  private func move(_ extent: Extent) async throws -> StepOutcome {
+  private func move(_ extent: Extent, _ term: Int) async throws -> StepOutcome {
     let stores = engine.stores
-    let (outcome, moved) = try await repairer.move(extent.id) {
-      RebalancePlan($0, stores: stores).targets
+    let outcome: RepairOutcome
+    let moved: [MovedChunk]
+    do {
+      (outcome, moved) = try await repairer.move(extent.id) {
+        RebalancePlan($0, stores: stores).targets
+      }
+      try await copies.add(moved)
+    } catch {
+      change(term) { $0.page.giveBack(extent) }
+      throw error
     }
-    try await copies.add(moved)
     count.add(moved.count)
     switch outcome {
     case .repaired, .gone: break
-    case .busy: return .idle(nextAfter: .seconds(1))
-    case .superseded, .incomplete, .unreadable, .refused:
-      state.withLock { $0.isBlocked = true }
+    case .busy:
+      change(term) { $0.page.giveBack(extent) }
+      return .idle(nextAfter: .seconds(1))
+    case .superseded, .incomplete, .unreadable, .refused: change(term) { $0.isBlocked = true }
     }
-    try await pass(extent)
+    try await pass(term)
     return .throttled
   }
 }
