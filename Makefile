@@ -9,7 +9,7 @@ SWIFT ?= swift
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # With COVERAGE=1 what the tests are built from counts the lines that it runs: `make test` prints the
-# line coverage of the Swift tests and fails below the goal of scripts/coverage.py.
+# line coverage of the Swift tests and fails below the goals of scripts/coverage.py.
 MEASURED := $(if $(COVERAGE),--enable-code-coverage)
 
 BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev libgrpc-dev libpq-dev libhiredis-dev
@@ -78,6 +78,7 @@ check: deps
 	$(SWIFT) package dump-package > .build/package.json
 	python3 scripts/tidy.py --self-test
 	python3 scripts/watched.py --self-test
+	python3 scripts/coverage.py --self-test
 	python3 scripts/tidy.py
 	$(SWIFT) build --build-tests $(MEASURED)
 
