@@ -246,9 +246,9 @@ let package = Package(
     tests(
       "AdminAPI",
       [
-        "AdminAPI", "Access", "Base", "Runtime", "ChunkStore", "Crypto", "Erasure", "HTTPServer",
-        "Metadata", "ObjectEngine", "Placement", "Sealing", "Signing", "Telemetry", "TestSupport",
-        "Trust",
+        "AdminAPI", "Access", "Base", "Runtime", "ChunkStore", "Cluster", "Crypto", "Disk",
+        "Erasure", "HTTPServer", "Metadata", "MetadataSQLite", "ObjectEngine", "Placement",
+        "Recovery", "Sealing", "Signing", "Telemetry", "TestSupport", "Trust",
       ]),
     tests(
       "FilesAPI",

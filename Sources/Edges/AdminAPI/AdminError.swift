@@ -31,7 +31,7 @@ struct AdminError: Error, Hashable, Sendable {
     switch error {
     case let error as AdminError: self = error
     case let error as MetadataError: self.init(metadata: error)
-    case EngineError.metadata(let error): self.init(metadata: error)
+    case let error as EngineError: self.init(engine: error)
     case let error as AdoptionError: self.init(409, "conflict", error.description)
     case AccessError.invalidInput(let reason): self = .badRequest(reason)
     case MasterKeyError.rotationUnfinished:
@@ -48,6 +48,20 @@ struct AdminError: Error, Hashable, Sendable {
       }
     case is CancellationError: return nil
     default: self = .internalError
+    }
+  }
+
+  private init(engine error: EngineError) {
+    switch error {
+    case .metadata(let error): self.init(metadata: error)
+    case .tooFewStores:
+      self.init(503, "storage_unavailable", "too few stores take writes at the moment")
+    case .storesFull: self.init(503, "storage_full", "the stores are full")
+    case .unreadable:
+      self.init(503, "storage_unavailable", "too few chunks can be read at the moment")
+    // No client's body becomes an object here: what was read is not what was written.
+    case .tooLarge, .incompleteBody, .digestMismatch, .corrupt, .partTooSmall:
+      self = .internalError
     }
   }
 
