@@ -1,0 +1,1 @@
+../ClusterTests/TestClock.swift
