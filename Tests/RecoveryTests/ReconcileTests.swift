@@ -4,28 +4,12 @@ import Metadata
 import MetadataSQLite
 import ObjectEngine
 import Runtime
-import Sealing
 import Testing
 
 @testable import Recovery
 
 @Suite("Quarantine and reconciliation")
 struct ReconcileTests {
-  /// An object whose chunks are durable and whose commit never came.
-  private func orphan(_ node: RecoveryNode, _ key: String, _ content: [UInt8]) async throws {
-    let bucket = try await node.bucket("bucket")
-    _ = try await node.engine.writeExtent(
-      node.engine.writer.nextExtent(), from: ArraySource(content)
-    ) { size in
-      var result = ExtentDescriptor(
-        kind: .object, bucketID: Int(bucket.id.number), bucketName: bucket.name,
-        key: Array(key.utf8), tenantID: 1, ownerID: 1, sequence: 0,
-        lastModified: node.fixture.clock.now, byteCount: Int(size))
-      result.headers = [.init(name: "content-type", value: "text/plain")]
-      return result
-    }
-  }
-
   @Test("What only chunks know is quarantined, adopted by an operator or dropped")
   func quarantine() async throws {
     let fixture = try RecoveryFixture(seed: 31)
@@ -35,9 +19,9 @@ struct ReconcileTests {
     try await node.put("taken", taken, in: bucket)
     _ = try await node.recovery.makeSnapshot()
     let content = fixture.random.bytes(300_000)
-    try await orphan(node, "lost", content)
-    try await orphan(node, "other", fixture.random.bytes(20_000))
-    try await orphan(node, "taken", fixture.random.bytes(20_000))
+    try await node.orphan("lost", content)
+    try await node.orphan("other", fixture.random.bytes(20_000))
+    try await node.orphan("taken", fixture.random.bytes(20_000))
     await node.close()
 
     let (database, report) = try await fixture.rebuild("rebuilt", losing: [1, 2])

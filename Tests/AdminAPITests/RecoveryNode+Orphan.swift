@@ -1,0 +1,1 @@
+../RecoveryTests/RecoveryNode+Orphan.swift
