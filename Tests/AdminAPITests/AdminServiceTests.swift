@@ -132,6 +132,29 @@ struct AdminServiceTests {
     }
   }
 
+  @Test("A list of keys tells whose they are, and which are good")
+  func keyList() async throws {
+    let fixture = try AdminFixture()
+    _ = try await fixture.user("ann", role: .user)
+    let past = Timestamp(seconds: 1_700_000_000)
+    for (id, expires) in [("GOOD", nil), ("LATE", past), ("GONE", nil)] {
+      _ = try await fixture.access.createKey(
+        user: "ann", id: id, secret: "secret-of-\(id)", note: "for \(id)", expires: expires)
+    }
+    try await fixture.serving { root in
+      _ = try await root.fetch("DELETE", "keys/GONE")
+      let list = try await root.fetch("GET", "keys")["keys"]?.elements ?? []
+      let keys = Dictionary(grouping: list) { $0["access_key"]?.text ?? "" }
+      for (id, status) in [("GOOD", "active"), ("LATE", "expired"), ("GONE", "revoked")] {
+        let key = try #require(keys[id]?.first)
+        #expect(key["status"]?.text == status && key["user"]?.text == "ann")
+        #expect(key["note"]?.text == "for \(id)")
+        #expect(key["expires_at"]?.text == (id == "LATE" ? past.iso8601 : nil))
+      }
+      #expect(list.contains { $0["user"]?.text == "chief" })
+    }
+  }
+
   @Test("Status tells stores, space by device, counts and what can be lost")
   func status() async throws {
     let fixture = try AdminFixture()
@@ -165,6 +188,16 @@ struct AdminServiceTests {
       let ended = try await root.send("GET", "scrub").json
       #expect(ended?["state"]?.text == "failed" && ended?["reason"]?.text == "why")
       #expect(ended?["clean"]?.bool == false)
+      fixture.process.state.withLock { state in
+        state.scrub.state = .finished
+        state.scrub.finished = Timestamp(seconds: 7)
+        state.scrub.unreadableExtents = 0
+        state.scrub.repairedChunks = 2
+      }
+      let clean = try await root.fetch("GET", "scrub")
+      #expect(clean["state"]?.text == "finished" && clean["clean"]?.bool == true)
+      #expect(clean["finished_at"]?.text == Timestamp(seconds: 7).iso8601)
+      #expect(clean["repaired_chunks"]?.integer == 2 && clean["reason"] == .null)
       let workers = try await root.send("GET", "workers").json?["workers"]?.elements
       #expect(workers?.first?["name"]?.text == "repair")
       #expect(workers?.first?["items_done"]?.integer == 5)

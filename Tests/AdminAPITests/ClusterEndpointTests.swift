@@ -156,6 +156,29 @@ struct ClusterEndpointTests {
     }
   }
 
+  @Test("A token may be for one server only, and is listed with what is left of it")
+  func tokens() async throws {
+    // The authority's time is long past: what it makes has expired.
+    let (fixture, authority) = try await makeFixture(Members(), clock: ManualClock())
+    try await authority.initialize()
+    try await fixture.serving { root in
+      let made = try await root.send(
+        "POST", "cluster/tokens", json: "{\"server_id\":\"\(Self.server)\",\"uses\":2}")
+      #expect(made.status == 201 && made.json?["server_id"]?.text == "\(Self.server)")
+      let list = try await root.fetch("GET", "cluster/tokens")["tokens"]?.elements
+      let token = try #require(list?.first)
+      #expect(token["id"] == made.json?["id"] && token["status"]?.text == "expired")
+      #expect(token["uses"]?.integer == 2 && token["used"]?.integer == 0)
+      #expect(token["server_id"]?.text == "\(Self.server)" && token["token"] == nil)
+      for (method, path) in [
+        ("PUT", "cluster/tokens"), ("POST", "cluster/ca"), ("GET", "cluster"),
+        ("POST", "cluster/ca/forget"), ("GET", "cluster/tokens/x"),
+      ] {
+        try await root.expect(404, "not_found", method, path)
+      }
+    }
+  }
+
   @Test("Strange requests are refused with JSON that tells nothing, and slowed down")
   func strangers() async throws {
     // Time stands: none of their failures is forgiven meanwhile.
