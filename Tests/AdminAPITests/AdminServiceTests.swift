@@ -205,7 +205,7 @@ struct AdminServiceTests {
     }
   }
 
-  @Test("A backup is streamed whole and let go of, also when the client leaves")
+  @Test("A backup is streamed whole and let go of")
   func backup() async throws {
     let fixture = try AdminFixture()
     try await fixture.serving { root in
