@@ -176,6 +176,28 @@ struct RepairTests {
     await cluster.close()
   }
 
+  @Test("after an error those that were made before it are recorded, and counted")
+  func halfWay() async throws {
+    let cluster = try await TestCluster(seed: 29, servers: 6)
+    let gateway = try await cluster.gateway()
+    try await gateway.live(10)
+    try await damage(5, chunks: [3], in: cluster, by: gateway)
+    let puts = Counter()
+    for store in cluster.servers.flatMap(\.stores) {
+      store.onPut.withLock {
+        $0 = { if puts.add(1) == 2 { gateway.driver.failingReads.withLock { $0 = 1 } } }
+      }
+    }
+    await #expect(throws: MetadataError.self) { try await step(gateway) }
+    #expect(try await gateway.store.counts().repairs == 3)
+    let worker = try #require(gateway.work.workers.first { $0.name == "repair" })
+    #expect(worker.progress.itemsDone == 2)
+    #expect(try await step(gateway) == .throttled)
+    #expect(try await gateway.store.counts().repairs == 0)
+    #expect(worker.progress.itemsDone == 5)
+    await cluster.close()
+  }
+
   @Test("the more servers there are, the more extents are repaired at a time")
   func lanes() async throws {
     let cluster = try await TestCluster(seed: 28, servers: 11)

@@ -18,6 +18,8 @@ final class SharedDriver: SQLDriver {
   let dialect = SQLDialect.postgres
   private let inner: SQLiteDriver
   let isReachable = Mutex(true)
+  /// How many of the next reads fail.
+  let failingReads = Mutex(0)
   /// When the database may be slow.
   enum Moment: CaseIterable {
     /// Before a transaction begins.
@@ -40,6 +42,11 @@ final class SharedDriver: SQLDriver {
     _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T {
     try check()
+    let isFailing = failingReads.withLock { count in
+      defer { count = max(0, count - 1) }
+      return count > 0
+    }
+    if isFailing { throw MetadataError.unavailable("a read that is to fail") }
     @Sendable nonisolated(nonsending) func counted(_ session: any SQLSession) async throws -> T {
       try await body(CountingSession(session, self))
     }

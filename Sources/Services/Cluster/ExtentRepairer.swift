@@ -57,14 +57,19 @@ public final class ExtentRepairer: Sendable {
   /// Makes the chunks of the extent whose bits are set; those that turn out to be good are left as
   /// they are. Throws what the metadata throws, and `CancellationError`.
   public func repair(_ id: ExtentID, chunks: UInt32) async throws -> RepairOutcome {
-    try await repair([(id, chunks)]).first ?? .gone
+    let results = try await repair([(id, chunks)])
+    if let failure = results.failure { throw failure }
+    return results.outcomes.first ?? .gone
   }
 
   /// Repairs several extents, each once, one after the other, and records them together: they share a
-  /// commit and a piece of the change log. The outcomes in their order.
+  /// commit and a piece of the change log. Rests between two.
   ///
-  /// After an error, which it throws, those before are recorded all the same. Rests between two.
-  func repair(_ items: [(id: ExtentID, chunks: UInt32)]) async throws -> [RepairOutcome] {
+  /// The outcomes are in the order of the items. After an error there are none of those behind it;
+  /// those before it are recorded all the same. Throws when they cannot be.
+  func repair(
+    _ items: [(id: ExtentID, chunks: UInt32)]
+  ) async throws -> (outcomes: [RepairOutcome], failure: (any Error)?) {
     // All at once: of two tasks that come together with the same items, one has nothing to do and
     // looks further.
     let free = running.withLock { running in
@@ -97,8 +102,7 @@ public final class ExtentRepairer: Sendable {
     for ((place, _), outcome) in zip(jobs, try await record(jobs.map(\.job))) {
       outcomes[place] = outcome
     }
-    if let failure { throw failure }
-    return outcomes
+    return (outcomes, failure)
   }
 
   private enum Remade {

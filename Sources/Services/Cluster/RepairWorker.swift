@@ -110,11 +110,12 @@ public final class RepairWorker: BackgroundWorker {
   /// says nothing of whether a repair would come about.
   private func repair(_ items: ArraySlice<RepairItem>) async throws -> Bool {
     let ring = repairer.engine.stores.ringVersion
-    let outcomes = try await repairer.repair(items.map { ($0.extent.id, $0.chunks) })
-    for (item, outcome) in zip(items, outcomes) {
+    let results = try await repairer.repair(items.map { ($0.extent.id, $0.chunks) })
+    for (item, outcome) in zip(items, results.outcomes) {
       try await note(outcome, of: item.extent.id, begunWith: ring)
     }
-    return !outcomes.allSatisfy { $0 == .busy }
+    if let failure = results.failure { throw failure }
+    return !results.outcomes.allSatisfy { $0 == .busy }
   }
 
   /// Whether one more chunk that is lost is content that is lost.
