@@ -11,8 +11,9 @@ public import Telemetry
 /// A tombstone's chunks go once it is older than the delay and than the oldest read that runs, each
 /// store's at once; the store is confirmed only after its delete is durable. Stores that do not
 /// answer keep their chunks, and the tombstone stays for them, as it does for former copies that are
-/// known. Other stores in which some may lie are asked too, once. Deletions and writes are in each other's way: what comes due bit by
-/// bit is deleted bit by bit, with rests between the batches, unless it falls behind.
+/// known. Other stores in which some may lie are asked too, once. Deletions and writes are in each
+/// other's way: what comes due bit by bit is deleted bit by bit, with rests between the batches,
+/// unless it falls behind.
 public final class TombstoneWorker: BackgroundWorker {
   /// Tombstones that one step looks at, where nothing is in the way.
   package static let batch = 32

@@ -116,20 +116,21 @@ public final class RebalanceWorker: BackgroundWorker {
       }
       return .throttled
     case .end:
-      let isComplete = state.withLock { state in
+      let isComplete = change(term) { state in
         defer { (state.isBlocked, state.isWalking, state.looked) = (false, false, 0) }
         return !state.isBlocked
       }
+      guard let isComplete else { return .throttled }
       if try await walk.finish(isComplete: isComplete) {
-        state.withLock { $0.vain = 0 }
+        change(term) { $0.vain = 0 }
         return .throttled
       }
       count.add(0, detail: "some chunks wait for stores, repair or writers")
-      let vain = state.withLock { state in
+      let vain = change(term) { state in
         state.vain = min(state.vain + 1, Self.longestPatience)
         return state.vain
       }
-      return .idle(nextAfter: interval * (1 << vain) / 2)
+      return .idle(nextAfter: interval * (1 << (vain ?? 1)) / 2)
     }
   }
 
