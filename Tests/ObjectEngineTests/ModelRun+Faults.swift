@@ -1,6 +1,7 @@
 import Metadata
 import ObjectEngine
 import Runtime
+import TestSupport
 import Testing
 
 extension ModelRun {
@@ -18,7 +19,7 @@ extension ModelRun {
   func restart() async throws {
     let isKill = pick(2) == 0
     note(isKill ? "killed" : "restarted")
-    try idle()
+    try await idle()
     let directory = isKill ? try node.snapshot() : try node.directory
     try await node.close()
     // The locks of the stores go with the last reference.
@@ -27,8 +28,8 @@ extension ModelRun {
     try await node.engine.stores.refresh()
   }
 
-  func idle() throws {
-    try #require(try node.engine.buffers.used == 0, "buffers are lent\n\(story)")
+  func idle() async throws {
+    try await eventually { try node.engine.buffers.used == 0 }
     try #require(try node.engine.reads.oldest == nil, "a read is counted\n\(story)")
   }
 
@@ -54,7 +55,7 @@ extension ModelRun {
     let named = try await node.store.named(among: Array(chunks.keys))
     #expect(Set(chunks.keys).subtracting(named).isEmpty, "chunks that nothing names")
     #expect(try node.unfinishedFiles() == [])
-    try idle()
+    try await idle()
     try await node.close()
   }
 }

@@ -5,6 +5,7 @@ import Erasure
 import Metadata
 import ObjectEngine
 import Runtime
+import TestSupport
 import Testing
 
 @Suite("Repair")
@@ -321,7 +322,7 @@ struct RepairTests {
       guard (1...2_000_000).contains(used) else { throw .io("\(used) bytes in use") }
     }
     #expect(try await scene.repair(0b100001) == .repaired(chunks: 0b100001))
-    #expect(installation.engine.buffers.used == 0)
+    try await eventually { installation.engine.buffers.used == 0 }
     #expect(installation.engine.reads.oldest == nil)
     await installation.close()
   }

@@ -100,7 +100,7 @@ struct S3Fixture: Sendable {
       try await group.waitForAll()
     }
     #expect(fixture.server.statistics.openConnections == 0)
-    #expect(fixture.engine.buffers.used == 0)
+    try await eventually { fixture.engine.buffers.used == 0 }
     #expect(fixture.engine.reads.oldest == nil)
     try await fixture.expectNoStrayChunks()
     await withTaskExecutorPreference(pool) {
