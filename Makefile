@@ -12,7 +12,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # line coverage of the Swift tests and fails below the goals of scripts/coverage.py.
 MEASURED := $(if $(COVERAGE),--enable-code-coverage)
 
-BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev libgrpc-dev libpq-dev libhiredis-dev
+BUILD_PACKAGES := libssl-dev libisal-dev libsqlite3-dev libexpat1-dev libzstd-dev libgrpc-dev libpq-dev libhiredis-dev \
+	$(if $(filter x86_64,$(shell uname -m)),libipsec-mb-dev)
 TEST_PACKAGES := curl s3cmd python3-venv e2fsprogs util-linux postgresql redis-server
 CLUSTER_PACKAGES := postgresql redis-server util-linux python3
 BENCH_PACKAGES := wrk nginx-light curl $(CLUSTER_PACKAGES)

@@ -41,6 +41,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     swiftSettings: testSettings)
 }
 
+// Debian has the library for this architecture alone: elsewhere OpenSSL's own ciphers serve.
+#if arch(x86_64)
+  let cipherLibraries: [LinkerSetting] = [.linkedLibrary("crypto"), .linkedLibrary("IPSec_MB")]
+#else
+  let cipherLibraries: [LinkerSetting] = []
+#endif
+
 let package = Package(
   name: "s3storage",
   products: [.executable(name: "s3storage", targets: ["s3storage"])],
@@ -56,6 +63,8 @@ let package = Package(
     .systemLibrary(name: "CPostgres", path: "Sources/C/CPostgres"),
     .systemLibrary(name: "CRedis", path: "Sources/C/CRedis"),
     .target(name: "CPlatform", path: "Sources/C/CPlatform"),
+    .target(
+      name: "CCipherProvider", path: "Sources/C/CCipherProvider", linkerSettings: cipherLibraries),
 
     // Base
     library("Base", "Base", []),
@@ -63,7 +72,7 @@ let package = Package(
     library("Base", "Telemetry", ["Base"]),
 
     // Wrappers
-    library("Wrappers", "Crypto", ["Base", "COpenSSL"]),
+    library("Wrappers", "Crypto", ["Base", "CCipherProvider", "COpenSSL"]),
     library("Wrappers", "ISAL", ["Base", "CISAL", "CPlatform"]),
     library("Wrappers", "Disk", ["Base", "Runtime", "CPlatform"]),
     library("Wrappers", "SQLite", ["Base", "CSQLite"]),
@@ -164,7 +173,7 @@ let package = Package(
     tests("Base", ["Base", "TestSupport"]),
     tests("Runtime", ["Runtime", "Base", "TestSupport"]),
     tests("Telemetry", ["Telemetry", "Base"]),
-    tests("Crypto", ["Crypto", "Base"]),
+    tests("Crypto", ["Crypto", "Base", "CCipherProvider", "COpenSSL"]),
     tests("ISAL", ["ISAL", "Base", "Runtime", "TestSupport"]),
     tests("Disk", ["Disk", "Base", "Runtime", "TestSupport"]),
     tests("SQLite", ["SQLite", "Base", "TestSupport"]),

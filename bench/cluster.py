@@ -3,6 +3,7 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import platform
 import queue
 import re
 import resource
@@ -13,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from measure import RELEASE, Bench, Presigner, compiled, curl, wrk
+from measure import RELEASE, ROOT, Bench, Presigner, compiled, curl, wrk
 from services import certificates, moved
 from support.cluster_processes import Cluster
 from support.process import cpu_seconds
@@ -167,7 +168,11 @@ class Wire:
 
     def alone(self, kind):
         """With nothing above the kernel's sockets; the same both ways."""
-        program = compiled("wirefloor.c", self.directory / "wirefloor", "-lcrypto")
+        cipher = ROOT / "Sources/C/CCipherProvider"
+        library = ["-lIPSec_MB"] if platform.machine() == "x86_64" else []
+        program = compiled(
+            "wirefloor.c", self.directory / "wirefloor", *cipher.glob("*.c"), "-I",
+            cipher / "include", "-lcrypto", *library)
 
         def cost():
             done = subprocess.run([program, "1024", kind], capture_output=True, text=True)

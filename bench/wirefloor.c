@@ -3,6 +3,7 @@
 // record of 16 KiB is also encrypted and decrypted with AES-256-GCM, as mutual TLS does it.
 //
 //     wirefloor MiB plain|tls    prints each process's seconds of CPU
+#include "cipher_provider.h"
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -82,6 +83,9 @@ static EVP_CIPHER_CTX *cipher(int out) {
 }
 
 int main(int count, char **arguments) {
+  /* The cipher that servers use. */
+  if (cipher_provider_load(NULL) == CIPHER_PROVIDER_LOADED)
+    check(EVP_set_default_properties(NULL, "?provider=ipsec-mb") == 1, "properties");
   int messages = count == 3 ? atoi(arguments[1]) : 0, tls;
   check(messages > 0, "usage: wirefloor MiB plain|tls");
   tls = strcmp(arguments[2], "tls") == 0;

@@ -1,4 +1,5 @@
 import Base
+import Crypto
 import Glibc
 import Runtime
 
@@ -18,6 +19,8 @@ import Runtime
 enum Main {
   static func main() async {
     let arguments = Array(CommandLine.arguments.dropFirst())
+    // As servers do.
+    _ = CipherAcceleration.install()
     if arguments.first == "sql" { return await sql(arguments.dropFirst().first) }
     if arguments.first == "chunk-server" { return await serve(Array(arguments.dropFirst())) }
     if arguments.first == "library-server" {

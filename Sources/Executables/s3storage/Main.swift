@@ -1,3 +1,4 @@
+import Crypto
 import Glibc
 import Runtime
 
@@ -8,6 +9,8 @@ enum Main {
     ProcessEnvironment.holdSignals()
     ProcessEnvironment.tuneAllocator()
     let arguments = Array(CommandLine.arguments.dropFirst())
+    // Before anything fetches a cipher.
+    if CommandLineTool.isServer(arguments) { _ = CipherAcceleration.install() }
     Signals.watch(endingWith: CommandLineTool.isServer(arguments) ? 0 : 130)
     exit(await CommandLineTool.run(arguments))
   }

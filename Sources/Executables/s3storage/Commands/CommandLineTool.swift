@@ -1,3 +1,4 @@
+import Crypto
 import Runtime
 
 /// The subcommands.
@@ -25,6 +26,18 @@ enum CommandLineTool {
     ["serve", "gateway", "storage-server"].contains(arguments.first ?? "")
   }
 
+  /// Whose AES-GCM servers use on this machine, in a line.
+  private nonisolated static var cipher: String {
+    switch CipherAcceleration.install() {
+    case .inUse: "AES-GCM of libipsec-mb, by VAES and AVX-512"
+    case .notBuilt: "AES-GCM of OpenSSL: built without libipsec-mb"
+    case .otherRelease:
+      "AES-GCM of OpenSSL: libipsec-mb is not the release that this was built with"
+    case .notCapable: "AES-GCM of OpenSSL: the processor has not both VAES and AVX-512"
+    case .refused: "AES-GCM of OpenSSL: it is configured to use approved modules only"
+    }
+  }
+
   /// Runs a command line; the exit status: 0 done, 1 failed, 2 not understood.
   nonisolated static func run(_ arguments: [String]) async -> Int32 {
     let environment = ProcessEnvironment.variables
@@ -48,7 +61,7 @@ enum CommandLineTool {
       Terminal.out(CrashPoint.allCases.map { $0.rawValue + "\n" }.joined())
       return 0
     case "version", "--version":
-      Terminal.out("s3storage \(version)\n")
+      Terminal.out("s3storage \(version)\n\(cipher)\n")
       return 0
     case "help", "--help", "-h":
       Terminal.out(usage)

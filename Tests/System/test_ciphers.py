@@ -1,0 +1,96 @@
+"""AES-GCM of the vector library: what others' TLS makes of it, and on which machines it is used."""
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from support import data
+from support.server import binary
+
+# curl's options for one cipher of TLS, and how it names what was agreed on.
+CIPHERS = {
+    "TLSv1.3 / TLS_AES_256_GCM_SHA384": ["--tls13-ciphers", "TLS_AES_256_GCM_SHA384"],
+    "TLSv1.3 / TLS_AES_128_GCM_SHA256": ["--tls13-ciphers", "TLS_AES_128_GCM_SHA256"],
+    "TLSv1.3 / TLS_CHACHA20_POLY1305_SHA256": ["--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256"],
+    "TLSv1.2 / ECDHE-ECDSA-AES256-GCM-SHA384": [
+        "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"],
+    "TLSv1.2 / ECDHE-ECDSA-AES128-GCM-SHA256": [
+        "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    path = tmp_path_factory.mktemp("certificate")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "2", "-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+         path / "key.pem", "-out", path / "certificate.pem"], check=True, capture_output=True)
+    return path
+
+
+def curl(certificate, url, *options):
+    """The body of the answer, and what curl says of the connection."""
+    done = subprocess.run(
+        ["curl", "-sSv", "--fail", "--cacert", certificate / "certificate.pem", *options, url],
+        capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return done.stdout, done.stderr.decode(errors="replace")
+
+
+def test_objects_pass_unchanged_with_each_cipher_of_tls(make_server, certificate, tmp_path):
+    server = make_server(environment={
+        "TLS_CERT": str(certificate / "certificate.pem"), "TLS_KEY": str(certificate / "key.pem")})
+
+    def is_ready():
+        done = subprocess.run(
+            ["curl", "-sf", "--cacert", certificate / "certificate.pem",
+             f"https://{server.host}/_/health"], capture_output=True, timeout=60)
+        return done.returncode == 0
+
+    server.spawn()
+    server.await_start(is_ready)
+    endpoint = f"https://{server.host}"
+    curl(certificate, endpoint + server.presign("PUT", "ciphers", "").rstrip("/"), "-X", "PUT")
+    # Several records, the last of them short.
+    body = data.content("ciphers", (1 << 20) + 77)
+    path = tmp_path / "body"
+    path.write_bytes(body)
+    for number, (name, options) in enumerate(CIPHERS.items()):
+        key = f"key-{number}"
+        _, said = curl(
+            certificate, endpoint + server.presign("PUT", "ciphers", key), "-T", path, *options)
+        assert name in said, said
+        answer, said = curl(
+            certificate, endpoint + server.presign("GET", "ciphers", key), *options)
+        assert name in said, said
+        assert answer == body, name
+    assert server.stop() == 0
+
+
+def test_the_vector_library_is_used_where_the_processor_can():
+    said = subprocess.run([binary(), "version"], capture_output=True, text=True, check=True).stdout
+    flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    needed = {"vaes", "vpclmulqdq", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+    if platform.machine() != "x86_64":
+        expected = "AES-GCM of OpenSSL: built without libipsec-mb"
+    elif needed <= set(flags.group(1).split()):
+        expected = "AES-GCM of libipsec-mb, by VAES and AVX-512"
+    else:
+        expected = "AES-GCM of OpenSSL: the processor has not both VAES and AVX-512"
+    assert said.splitlines()[1] == expected
+
+
+def test_another_release_of_the_library_is_not_used(tmp_path):
+    """Its structures may have other sizes."""
+    source, other = tmp_path / "other.c", tmp_path / "other.so"
+    source.write_text("unsigned imb_get_version(void) { return 0x10400; }\n")
+    compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", other, source], check=True)
+    said = subprocess.run(
+        [binary(), "version"], capture_output=True, text=True, check=True,
+        env={"LD_PRELOAD": str(other), "PATH": "/usr/bin"}).stdout
+    assert "not the release that this was built with" in said or platform.machine() != "x86_64", said
