@@ -1,4 +1,5 @@
 """AES-GCM of the vector library: what others' TLS makes of it, and on which machines it is used."""
+import os
 import pathlib
 import platform
 import re
@@ -71,17 +72,25 @@ def test_objects_pass_unchanged_with_each_cipher_of_tls(make_server, certificate
     assert server.stop() == 0
 
 
+def used(**environment):
+    """Whose AES-GCM it is, as `s3storage version` says."""
+    done = subprocess.run(
+        [binary(), "version"], capture_output=True, text=True, check=True,
+        env=os.environ | environment)
+    return done.stdout.splitlines()[1].removeprefix("AES-GCM of ")
+
+
+def expected(words):
+    return words if platform.machine() == "x86_64" else "OpenSSL: built without libipsec-mb"
+
+
 def test_the_vector_library_is_used_where_the_processor_can():
-    said = subprocess.run([binary(), "version"], capture_output=True, text=True, check=True).stdout
     flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     needed = {"vaes", "vpclmulqdq", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-    if platform.machine() != "x86_64":
-        expected = "AES-GCM of OpenSSL: built without libipsec-mb"
-    elif needed <= set(flags.group(1).split()):
-        expected = "AES-GCM of libipsec-mb, by VAES and AVX-512"
-    else:
-        expected = "AES-GCM of OpenSSL: the processor has not both VAES and AVX-512"
-    assert said.splitlines()[1] == expected
+    can = flags and needed <= set(flags.group(1).split())
+    assert used() == expected(
+        "libipsec-mb, by VAES and AVX-512" if can
+        else "OpenSSL: the processor has not both VAES and AVX-512")
 
 
 def test_another_release_of_the_library_is_not_used(tmp_path):
@@ -90,7 +99,14 @@ def test_another_release_of_the_library_is_not_used(tmp_path):
     source.write_text("unsigned imb_get_version(void) { return 0x10400; }\n")
     compiler = next(c for c in ("clang", "cc", "gcc") if shutil.which(c))
     subprocess.run([compiler, "-shared", "-fPIC", "-o", other, source], check=True)
-    said = subprocess.run(
-        [binary(), "version"], capture_output=True, text=True, check=True,
-        env={"LD_PRELOAD": str(other), "PATH": "/usr/bin"}).stdout
-    assert "not the release that this was built with" in said or platform.machine() != "x86_64", said
+    assert used(LD_PRELOAD=str(other)) == expected(
+        "OpenSSL: libipsec-mb is not the release that this was built with")
+
+
+def test_who_wants_approved_modules_only_gets_no_other(tmp_path):
+    configuration = tmp_path / "openssl.cnf"
+    configuration.write_text(
+        "openssl_conf = all\n[all]\nalg_section = algorithms\n"
+        "[algorithms]\ndefault_properties = fips=yes\n")
+    assert used(OPENSSL_CONF=str(configuration)) == expected(
+        "OpenSSL: it is configured to use approved modules only")

@@ -7,7 +7,7 @@ const char *cipher_provider_name(void) { return NAME; }
 
 #ifdef HAS_IPSEC_MB
 #include <openssl/core_dispatch.h>
-#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 
@@ -41,10 +41,12 @@ static int initialize(
 }
 
 enum cipher_provider_result cipher_provider_load(OSSL_LIB_CTX *context) {
+  /* What is configured for the process comes first. */
+  if (context == NULL) OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+  if (EVP_default_properties_is_fips_enabled(context)) return CIPHER_PROVIDER_REFUSED;
   enum cipher_provider_result result = gcm_library_open();
   if (result != CIPHER_PROVIDER_LOADED) return result;
-  if (EVP_default_properties_is_fips_enabled(context)
-      || !OSSL_PROVIDER_add_builtin(context, NAME, initialize)
+  if (!OSSL_PROVIDER_add_builtin(context, NAME, initialize)
       || OSSL_PROVIDER_load(context, "default") == NULL
       || OSSL_PROVIDER_load(context, NAME) == NULL)
     return CIPHER_PROVIDER_REFUSED;
