@@ -272,3 +272,16 @@ def test_wrong_arguments_end_the_program_at_once(arguments, tmp_path):
         [binary(), *arguments], capture_output=True, text=True, timeout=20, cwd=tmp_path)
     assert done.returncode != 0 and done.stderr.strip()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [
+    ["serve"], ["gateway"], ["storage-server"], ["migrate"], ["cluster", "restored"], ["config"]],
+    ids=" ".join)
+def test_help_lists_the_options_and_does_nothing(command, tmp_path):
+    done = subprocess.run(
+        [binary(), *command, "--data-dir", "x", "--help"], capture_output=True, text=True, timeout=20,
+        cwd=tmp_path)
+    assert done.returncode == 0 and not done.stderr
+    assert done.stdout.startswith(f"s3storage {' '.join(command)} [")
+    assert "  --data-dir <directory>\n      Where everything is kept. Default: ./data.\n" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,10 @@ import Runtime
 /// `s3storage config`: every setting with unit, default and value.
 enum ConfigCommand {
   nonisolated static func run(_ arguments: [String], _ environment: [String: String]) -> Int32 {
+    if OptionHelp.isAsked(arguments) {
+      Terminal.out(OptionHelp.text("config [--json]", Settings.all))
+      return 0
+    }
     let isJSON = arguments.contains("--json")
     do {
       let configuration = try Configuration(

@@ -11,6 +11,10 @@ enum ServerProcess {
     _ environment: [String: String],
     _ body: (Configuration, Log) async throws -> Void
   ) async -> Int32 {
+    if OptionHelp.isAsked(arguments) {
+      Terminal.out(OptionHelp.text(component, options))
+      return 0
+    }
     let configuration: Configuration
     do {
       configuration = try Configuration(
