@@ -132,6 +132,10 @@ struct CleanupTests {
     buffers.release(again)
     for _ in 0..<20 { _ = try await trimmer.step() }
     #expect(trims.withLock { $0 } == 2)
+    // Between two looks.
+    buffers.release(try await buffers.acquire(4096))
+    for _ in 0..<20 { _ = try await trimmer.step() }
+    #expect(trims.withLock { $0 } == 3)
   }
 
   @Test("stores are compacted in turn, and one that takes no writes is passed")

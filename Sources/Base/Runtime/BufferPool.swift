@@ -17,6 +17,8 @@ public final class BufferPool: Sendable {
     var cached = 0
     /// How many have had to wait so far.
     var waits: UInt64 = 0
+    /// How many buffers have come back so far.
+    var returns: UInt64 = 0
     var waiters: [Waiter] = []
     /// Asked for and not in line yet; true once cancelled meanwhile.
     var arriving: [UInt64: Bool] = [:]
@@ -43,6 +45,9 @@ public final class BufferPool: Sendable {
 
   /// How often a task has had to wait for the budget since the pool was made.
   public var waits: Int { state.withLock { Int(clamping: $0.waits) } }
+
+  /// How often a buffer has come back since the pool was made.
+  public var returns: Int { state.withLock { Int(clamping: $0.returns) } }
 
   /// A buffer of at least `count` bytes; waits until the budget allows it, first come first
   /// served. Throws `CancellationError` when the task is cancelled while it waits.
@@ -71,6 +76,7 @@ public final class BufferPool: Sendable {
   public func release(_ buffer: AlignedBuffer) {
     let woken = state.withLock { state -> [Waiter] in
       state.used -= buffer.count
+      state.returns += 1
       if state.cached + buffer.count <= cacheLimit {
         state.cached += buffer.count
         state.free[buffer.count, default: []].append(buffer)

@@ -6,6 +6,8 @@ public final class IdleTrimmer: BackgroundWorker {
   private struct State {
     var idleSince: Duration = .zero
     var isTrimmed = false
+    /// What the buffers' count of returns was at the last look.
+    var returns = 0
   }
 
   /// `idle-memory`.
@@ -34,10 +36,11 @@ public final class IdleTrimmer: BackgroundWorker {
 
   /// Looks once.
   public func step() async throws -> StepOutcome {
-    let isLent = buffers.used > 0
+    let (isLent, returns) = (buffers.used > 0, buffers.returns)
     let isDue = state.withLock { state in
-      guard !isLent else {
-        state = State()
+      // A transfer may have begun and ended between two looks.
+      guard !isLent, state.returns == returns else {
+        state = State(returns: returns)
         return false
       }
       state.idleSince += interval
