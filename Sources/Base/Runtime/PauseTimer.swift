@@ -124,7 +124,7 @@ public final class PauseTimer: @unchecked Sendable {
     let status = unsafe pthread_create(
       &thread, nil,
       { _ in
-        unsafe platform_name_thread("pauses")
+        CurrentThread.setName("pauses")
         PauseTimer.shared.run()
         return nil
       }, nil)

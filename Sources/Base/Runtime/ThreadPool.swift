@@ -109,7 +109,7 @@ public final class ThreadPool: TaskExecutor, @unchecked Sendable {
       { argument in
         guard let argument = unsafe argument else { return nil }
         let pool = unsafe Unmanaged<ThreadPool>.fromOpaque(argument).takeRetainedValue()
-        unsafe platform_name_thread(pool.name)
+        CurrentThread.setName(pool.name)
         pool.work()
         return nil
       }, retained.toOpaque())

@@ -65,6 +65,7 @@ private final class Poller: Sendable {
   }
 
   func run() {
+    CurrentThread.setName("rpc")
     InlineExecutor.shared.withQueue { jobs in
       while true {
         let limit = gpr_time_add(

@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import Runtime
 import Synchronization
 
 /// One thread with one epoll set that is also the task executor of its connections.
@@ -118,7 +119,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
       { argument in
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-        unsafe platform_name_thread(start.name)
+        CurrentThread.setName(start.name)
         platform_block_signals()
         start.loop.run()
         return nil
