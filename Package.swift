@@ -173,7 +173,7 @@ let package = Package(
     tests("Base", ["Base", "TestSupport"]),
     tests("Runtime", ["Runtime", "Base", "TestSupport"]),
     tests("Telemetry", ["Telemetry", "Base"]),
-    tests("Crypto", ["Crypto", "Base", "CCipherProvider", "COpenSSL"]),
+    tests("Crypto", ["Crypto", "Base", "Runtime", "CCipherProvider", "COpenSSL"]),
     tests("ISAL", ["ISAL", "Base", "Runtime", "TestSupport"]),
     tests("Disk", ["Disk", "Base", "Runtime", "TestSupport"]),
     tests("SQLite", ["SQLite", "Base", "TestSupport"]),

@@ -84,8 +84,11 @@ static EVP_CIPHER_CTX *cipher(int out) {
 
 int main(int count, char **arguments) {
   /* The cipher that servers use. */
-  if (cipher_provider_load(NULL) == CIPHER_PROVIDER_LOADED)
-    check(EVP_set_default_properties(NULL, "?provider=ipsec-mb") == 1, "properties");
+  if (cipher_provider_load(NULL) == CIPHER_PROVIDER_LOADED) {
+    char properties[64];
+    snprintf(properties, sizeof properties, "?provider=%s", cipher_provider_name());
+    check(EVP_set_default_properties(NULL, properties) == 1, "properties");
+  }
   int messages = count == 3 ? atoi(arguments[1]) : 0, tls;
   check(messages > 0, "usage: wirefloor MiB plain|tls");
   tls = strcmp(arguments[2], "tls") == 0;

@@ -115,10 +115,10 @@ static int update(
 }
 
 static int end(void *context, uint8_t *out, size_t *out_length, size_t room) {
+  (void)room;
   struct gcm *gcm = context;
   if (gcm->own != NULL) {
     int count = 0;
-    (void)room;
     if (EVP_CipherFinal_ex(gcm->own, out, &count) <= 0) return 0;
     *out_length = (size_t)count;
     return 1;
@@ -126,12 +126,12 @@ static int end(void *context, uint8_t *out, size_t *out_length, size_t room) {
   *out_length = 0;
   if (!gcm->has_begun && !begin(gcm, NULL, 0)) return 0;
   gcm->has_begun = false;
-  uint8_t tag[TAG_LENGTH];
   if (gcm->encrypts) {
     gcm->functions->end_encryption(&gcm->expanded, &gcm->message, gcm->tag, TAG_LENGTH);
     gcm->tag_length = TAG_LENGTH;
     return 1;
   }
+  uint8_t tag[TAG_LENGTH];
   gcm->functions->end_decryption(&gcm->expanded, &gcm->message, tag, TAG_LENGTH);
   bool is_authentic =
       gcm->tag_length > 0 && CRYPTO_memcmp(tag, gcm->tag, gcm->tag_length) == 0;
@@ -143,18 +143,18 @@ static int describe_128(OSSL_PARAM params[]) { return gcm_describe(params, IMB_K
 
 static int describe_256(OSSL_PARAM params[]) { return gcm_describe(params, IMB_KEY_256_BYTES); }
 
-#define GCM_DISPATCH(make, describe)                                    \
-  {                                                                     \
-    {OSSL_FUNC_CIPHER_NEWCTX, (void (*)(void))make},                    \
-    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))destroy},                \
-    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))start_encryption},  \
-    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))start_decryption},  \
-    {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},                  \
-    {OSSL_FUNC_CIPHER_FINAL, (void (*)(void))end},                      \
-    {OSSL_FUNC_CIPHER_GET_PARAMS, (void (*)(void))describe},            \
-    {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (void (*)(void))gcm_get_parameters},  \
-    {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))gcm_set_parameters},  \
-    {0, NULL},                                                          \
+#define GCM_DISPATCH(make, describe)                                       \
+  {                                                                        \
+    {OSSL_FUNC_CIPHER_NEWCTX, (void (*)(void))make},                       \
+    {OSSL_FUNC_CIPHER_FREECTX, (void (*)(void))destroy},                   \
+    {OSSL_FUNC_CIPHER_ENCRYPT_INIT, (void (*)(void))start_encryption},     \
+    {OSSL_FUNC_CIPHER_DECRYPT_INIT, (void (*)(void))start_decryption},     \
+    {OSSL_FUNC_CIPHER_UPDATE, (void (*)(void))update},                     \
+    {OSSL_FUNC_CIPHER_FINAL, (void (*)(void))end},                         \
+    {OSSL_FUNC_CIPHER_GET_PARAMS, (void (*)(void))describe},               \
+    {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, (void (*)(void))gcm_get_parameters}, \
+    {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, (void (*)(void))gcm_set_parameters}, \
+    {0, NULL},                                                             \
   }
 
 const OSSL_DISPATCH gcm_dispatch_128[] = GCM_DISPATCH(make_128, describe_128);
