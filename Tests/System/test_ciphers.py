@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from conftest import boto_client
 from support import data
 from support.server import binary
 
@@ -33,27 +34,28 @@ def certificate(tmp_path_factory):
     return path
 
 
-def curl(certificate, url, *options):
-    """The body of the answer, and what curl says of the connection."""
-    done = subprocess.run(
+def run_curl(certificate, url, *options):
+    return subprocess.run(
         ["curl", "-sSv", "--fail", "--cacert", certificate / "certificate.pem", *options, url],
         capture_output=True, timeout=60)
+
+
+def curl(certificate, url, *options):
+    """The body of the answer, and what curl says of the connection."""
+    done = run_curl(certificate, url, *options)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout, done.stderr.decode(errors="replace")
 
 
-def test_objects_pass_unchanged_with_each_cipher_of_tls(make_server, certificate, tmp_path):
+@pytest.mark.parametrize("choice", ["auto", "openssl"])
+def test_objects_pass_unchanged_with_each_cipher_of_tls(
+        make_server, certificate, tmp_path, choice):
     server = make_server(environment={
-        "TLS_CERT": str(certificate / "certificate.pem"), "TLS_KEY": str(certificate / "key.pem")})
-
-    def is_ready():
-        done = subprocess.run(
-            ["curl", "-sf", "--cacert", certificate / "certificate.pem",
-             f"https://{server.host}/_/health"], capture_output=True, timeout=60)
-        return done.returncode == 0
-
+        "TLS_CERT": str(certificate / "certificate.pem"), "TLS_KEY": str(certificate / "key.pem"),
+        "AES_GCM": choice})
     server.spawn()
-    server.await_start(is_ready)
+    server.await_start(
+        lambda: run_curl(certificate, f"https://{server.host}/_/health").returncode == 0)
     endpoint = f"https://{server.host}"
     curl(certificate, endpoint + server.presign("PUT", "ciphers", "").rstrip("/"), "-X", "PUT")
     # Several records, the last of them short.
@@ -69,6 +71,26 @@ def test_objects_pass_unchanged_with_each_cipher_of_tls(make_server, certificate
             certificate, endpoint + server.presign("GET", "ciphers", key), *options)
         assert name in said, said
         assert answer == body, name
+    assert server.stop() == 0
+
+
+def test_what_one_implementation_wrote_the_other_reads(make_server):
+    """The setting may be changed at any time."""
+    server = make_server(environment={"AES_GCM": "auto"})
+    server.start()
+    client = boto_client(server)
+    client.create_bucket(Bucket="ciphers")
+    bodies = {f"object-{size}": data.content(str(size), size) for size in (100, 70_000, 3_000_000)}
+    for key, body in bodies.items():
+        client.put_object(Bucket="ciphers", Key=key, Body=body)
+    assert server.stop() == 0
+    assert "it is set so" not in server.log()
+    server.environment["AES_GCM"] = "openssl"
+    server.start()
+    assert '"of":"OpenSSL: it is set so"' in server.log()
+    client = boto_client(server)
+    for key, body in bodies.items():
+        assert client.get_object(Bucket="ciphers", Key=key)["Body"].read() == body, key
     assert server.stop() == 0
 
 
@@ -110,3 +132,17 @@ def test_who_wants_approved_modules_only_gets_no_other(tmp_path):
         "[algorithms]\ndefault_properties = fips=yes\n")
     assert used(OPENSSL_CONF=str(configuration)) == expected(
         "OpenSSL: it is configured to use approved modules only")
+
+
+def test_an_operator_can_have_openssl_s():
+    assert used(AES_GCM="openssl") == "OpenSSL: it is set so"
+
+
+@pytest.mark.parametrize("command", [["version"], ["serve"]])
+def test_an_implementation_that_there_is_not_is_refused(command, tmp_path):
+    done = subprocess.run(
+        [binary(), *command], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env=os.environ | {"AES_GCM": "fast"})
+    assert done.returncode == 2
+    assert done.stderr == "s3storage: AES_GCM is auto or openssl\n"
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,3 @@
-import Crypto
 import Glibc
 import Runtime
 
@@ -9,8 +8,6 @@ enum Main {
     ProcessEnvironment.holdSignals()
     ProcessEnvironment.tuneAllocator()
     let arguments = Array(CommandLine.arguments.dropFirst())
-    // Before anything fetches a cipher.
-    if CommandLineTool.isServer(arguments) { _ = CipherAcceleration.install() }
     Signals.watch(endingWith: CommandLineTool.isServer(arguments) ? 0 : 130)
     exit(await CommandLineTool.run(arguments))
   }

@@ -134,5 +134,6 @@ enum Settings {
     ConfigurationOption(
       "LOG_LEVEL", .text, unit: "level", standard: "info",
       "debug, info, warning, error or fatal."),
+    CipherChoice.option,
   ]
 }

@@ -1,4 +1,3 @@
-import Crypto
 import Runtime
 
 /// The subcommands.
@@ -26,18 +25,6 @@ enum CommandLineTool {
     ["serve", "gateway", "storage-server"].contains(arguments.first ?? "")
   }
 
-  /// Whose AES-GCM servers use on this machine, in a line.
-  private nonisolated static var cipher: String {
-    switch CipherAcceleration.install() {
-    case .inUse: "AES-GCM of libipsec-mb, by VAES and AVX-512"
-    case .notBuilt: "AES-GCM of OpenSSL: built without libipsec-mb"
-    case .otherRelease:
-      "AES-GCM of OpenSSL: libipsec-mb is not the release that this was built with"
-    case .notCapable: "AES-GCM of OpenSSL: the processor has not both VAES and AVX-512"
-    case .refused: "AES-GCM of OpenSSL: it is configured to use approved modules only"
-    }
-  }
-
   /// Runs a command line; the exit status: 0 done, 1 failed, 2 not understood.
   nonisolated static func run(_ arguments: [String]) async -> Int32 {
     let environment = ProcessEnvironment.variables
@@ -61,13 +48,25 @@ enum CommandLineTool {
       Terminal.out(CrashPoint.allCases.map { $0.rawValue + "\n" }.joined())
       return 0
     case "version", "--version":
-      Terminal.out("s3storage \(version)\n\(cipher)\n")
-      return 0
+      return tellVersion(environment)
     case "help", "--help", "-h":
       Terminal.out(usage)
       return 0
     default:
       Terminal.err(usage)
+      return 2
+    }
+  }
+
+  /// The version, and whose AES-GCM servers use on this machine.
+  private nonisolated static func tellVersion(_ environment: [String: String]) -> Int32 {
+    do throws(ConfigurationError) {
+      let option = CipherChoice.option
+      let choice = try CipherChoice(environment[option.name] ?? option.standard)
+      Terminal.out("s3storage \(version)\nAES-GCM of \(choice.install())\n")
+      return 0
+    } catch {
+      Terminal.err("s3storage: \(error)\n")
       return 2
     }
   }

@@ -16,9 +16,11 @@ enum ServerProcess {
       return 0
     }
     let configuration: Configuration
-    do {
+    let cipher: CipherChoice
+    do throws(ConfigurationError) {
       configuration = try Configuration(
         options: options, arguments: arguments, environment: environment)
+      cipher = try CipherChoice(configuration[CipherChoice.option.name])
     } catch {
       Terminal.err("s3storage: \(error)\n")
       return 2
@@ -28,7 +30,9 @@ enum ServerProcess {
       Terminal.err("s3storage: LOG_LEVEL is debug, info, warning, error or fatal\n")
       return 2
     }
+    let implementation = cipher.install()
     let log = Log(component: component, minimum: level)
+    log.debug("AES-GCM", [("of", implementation)])
     let transport = log.named("grpc")
     GRPCLibrary.routeLog { severity, text in
       // Lost connections are told where they are felt.
