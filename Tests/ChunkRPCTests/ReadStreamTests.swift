@@ -110,12 +110,16 @@ import Testing
 
   // MARK: Support
 
-  private static func check(
+  static func check(
     _ number: Int, of bytes: [UInt8], by reader: any ChunkReader
   ) async throws {
     let range = number * piece..<min((number + 1) * piece, bytes.count)
     let buffer = AlignedBuffer(count: piece)
     try await reader.read(range, into: buffer, at: 0)
+    compare(buffer, with: range, of: bytes)
+  }
+
+  static func compare(_ buffer: AlignedBuffer, with range: Range<Int>, of bytes: [UInt8]) {
     let isRight = unsafe buffer.withBytes(0..<range.count) { read in
       unsafe bytes.withUnsafeBytes { all in
         guard let read = read.baseAddress, let all = all.baseAddress else {
@@ -124,17 +128,18 @@ import Testing
         return unsafe memcmp(read, all + range.lowerBound, range.count) == 0
       }
     }
-    #expect(isRight, "piece \(number)")
+    #expect(isRight, "\(range)")
   }
 
-  private struct Connected {
+  struct Connected {
     let client: ChunkRPCClient
+    let connection: any StorageServerConnection
     let connected: any ChunkStore
     var counters: RPCCounters { client.counters }
     var streams: StreamMemory { client.streams }
   }
 
-  private func withConnected(
+  func withConnected(
     _ chunk: SampleChunk, settings: ChunkRPCClient.Settings = .patient,
     _ body: (Connected, any ChunkReader) async throws -> Void
   ) async throws {
@@ -148,7 +153,7 @@ import Testing
       do {
         let reader = try await remote.openChunk(chunk.id)
         defer { reader.close() }
-        try await body(Connected(client: client, connected: remote), reader)
+        try await body(Connected(client: client, connection: connection, connected: remote), reader)
         result = .success(())
       } catch {
         result = .failure(error)

@@ -33,6 +33,7 @@ final class FaultyStore: CancellableChunkStore {
     var unfinished = 0
     var openReaders = 0
     var reads = 0
+    var whatHasCome: (@Sendable (Int) -> Bool)?
     var hanging: [Int: CheckedContinuation<Void, Never>] = [:]
     var next = 0
   }
@@ -44,6 +45,11 @@ final class FaultyStore: CancellableChunkStore {
 
   /// From now on this decides over each call.
   func decide(_ rule: Rule?) { state.withLock { $0.rule = rule } }
+
+  /// From now on this decides whether what chunks hold from an offset on has come already.
+  func decideWhatHasCome(_ rule: (@Sendable (Int) -> Bool)?) {
+    state.withLock { $0.whatHasCome = rule }
+  }
 
   func calls(_ step: Step) -> Int { state.withLock { $0.calls[step] ?? 0 } }
   var hanging: Int { state.withLock { $0.hanging.count } }
@@ -189,6 +195,15 @@ final class FaultyStore: CancellableChunkStore {
       try await store.call(.read(range.lowerBound))
       buffer.copy(Array(data[range]), at: offset)
       store.state.withLock { $0.reads += 1 }
+    }
+
+    func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
+      guard store.state.withLock({ $0.whatHasCome })?(range.lowerBound) == true else {
+        return false
+      }
+      buffer.copy(Array(data[range]), at: offset)
+      store.state.withLock { $0.reads += 1 }
+      return true
     }
 
     func close() {

@@ -111,6 +111,17 @@ public protocol ChunkReader: AnyObject, Sendable {
     _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError)
 
+  /// As `read` where what is wanted has come already; false where it may not have, or is not right:
+  /// `read` tells. Neither waits nor blocks.
+  func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool
+
   /// Lets go of the chunk. Reads that follow throw.
   func close()
+}
+
+extension ChunkReader {
+  /// Every read may have to wait.
+  public func readAtOnce(
+    _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
+  ) -> Bool { false }
 }

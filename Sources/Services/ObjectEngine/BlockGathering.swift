@@ -11,6 +11,14 @@ struct BlockRequest: Sendable {
   let wanted: ClosedRange<Int>
   let memory: AlignedBuffer
   let layout: StripeLayout
+
+  /// The part as bytes of each chunk's data.
+  var chunkRange: Range<Int> {
+    stripe.chunkOffset + part.lowerBound..<stripe.chunkOffset + part.upperBound
+  }
+
+  /// Where the part of block `index` lies in the buffer.
+  func place(of index: Int) -> Int { layout.block(index) + part.lowerBound }
 }
 
 /// What became of the read of a block.
@@ -100,7 +108,7 @@ final class BlockGathering {
     defer { group.cancelAll() }
     let first = firstChoice()
     pace.begin(reads: first.count)
-    start(first, in: &group)
+    start(first.filter { !takeAtOnce($0) }, in: &group)
     while !isComplete {
       if running.isEmpty { return false }
       guard let event = try await group.next() else { return false }
@@ -202,12 +210,25 @@ final class BlockGathering {
     start(others.map(\.index), in: &group)
   }
 
+  /// Reads a block that has come already, and so costs no task; false when it may not have.
+  private func takeAtOnce(_ index: Int) -> Bool {
+    let start = options.clock.now
+    guard reader.fetchAtOnce(index, request) else { return false }
+    have.insert(index)
+    pace.note(options.clock.now - start, kind, of: reader.extent.stores[index])
+    return true
+  }
+
+  /// How reads take whose chunks are open.
+  private var kind: ReadPace.Kind {
+    request.part.count > ChunkLimits.checksumSpan ? .block : .piece
+  }
+
   private func start(_ indices: [Int], in group: inout Group) {
     guard !indices.isEmpty else { return }
     let (reader, request, clock) = (reader, request, options.clock)
     let isOpening = indices.contains { !reader.isOpen($0) }
-    let kind: ReadPace.Kind =
-      isOpening ? .opening : request.part.count > ChunkLimits.checksumSpan ? .block : .piece
+    let kind = isOpening ? .opening : kind
     for index in indices {
       running[index] = clock.now
       group.addTask { .block(index, await reader.fetch(index, request, kind)) }

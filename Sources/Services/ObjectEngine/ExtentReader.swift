@@ -298,6 +298,13 @@ final class ExtentReader: Sendable {
     }
   }
 
+  /// Reads a part of a block to its place where that has come already; false where not.
+  func fetchAtOnce(_ index: Int, _ request: BlockRequest) -> Bool {
+    guard let reader = state.withLock({ $0.readers[index] }) else { return false }
+    return reader.readAtOnce(
+      request.chunkRange, into: request.memory, at: request.place(of: index))
+  }
+
   /// Reads a part of a block to its place.
   func fetch(
     _ index: Int, _ request: BlockRequest, _ kind: ReadPace.Kind
@@ -307,11 +314,8 @@ final class ExtentReader: Sendable {
     do throws(ChunkStoreError) {
       let reader = try await chunk(index)
       isOpen = true
-      let offset = request.stripe.chunkOffset
-      let part = request.part
       try await reader.read(
-        offset + part.lowerBound..<offset + part.upperBound, into: request.memory,
-        at: request.layout.block(index) + part.lowerBound)
+        request.chunkRange, into: request.memory, at: request.place(of: index))
       return .read(options.clock.now - start, kind)
     } catch {
       // A bad block costs its stripe only.

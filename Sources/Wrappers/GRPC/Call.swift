@@ -111,6 +111,17 @@ public class Call: @unchecked Sendable {
     }
   }
 
+  /// The next message where it has come already; nil when it has not, or there is none any more.
+  ///
+  /// Not while a task receives.
+  public func receiveAtOnce() -> ReceivedMessage? {
+    unsafe receiving.withLock { receiving in
+      guard let message = unsafe receiving.result ?? nil else { return nil }
+      unsafe receiving.result = nil
+      return message
+    }
+  }
+
   /// Has the next message come before it is asked for: the peer sends it while the one before is
   /// worked on. It is held until `receive` gives it.
   public func receiveAhead() {

@@ -91,6 +91,64 @@ final class ChunkStream: Sendable {
       close()
       throw error
     }
+    wasRead()
+  }
+
+  /// Claims and reads a part that comes next and has come, all of it in one message; false, and
+  /// nothing claimed, where it may not have.
+  func readAtOnce(_ part: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
+    let isNext = state.withLock { state in
+      guard !state.isFailed, !state.isTaking, state.position == part.lowerBound else {
+        return false
+      }
+      state.isTaking = true
+      return true
+    }
+    guard isNext else { return false }
+    defer { endTurn() }
+    do throws(FormatError) {
+      try receiveAtOnce()
+      guard var data = claimAtOnce(part) else { return false }
+      try data.read(part.count, into: buffer, at: offset)
+      advance(to: part.upperBound, data)
+    } catch {
+      close()
+      return false
+    }
+    wasRead()
+    return true
+  }
+
+  /// Takes the next message where there is one and nothing is left of the one before.
+  private func receiveAtOnce() throws(FormatError) {
+    guard let call = state.withLock({ $0.restLength == 0 ? $0.call : nil }),
+      let received = call.receiveAtOnce()
+    else { return }
+    let (data, length) = try opened(received, of: call)
+    state.withLock { state in
+      guard !state.isFailed else { return }
+      (state.rest, state.restLength) = (data, length)
+    }
+  }
+
+  private func claimAtOnce(_ part: Range<Int>) -> MessageReader? {
+    state.withLock { state in
+      guard state.restLength >= part.count, state.claims.claim(part) else { return nil }
+      return state.rest
+    }
+  }
+
+  /// What the last message holds has been taken up to `position`; `data` stands behind it.
+  private func advance(to position: Int, _ data: MessageReader) {
+    state.withLock { state in
+      guard !state.isFailed else { return }
+      state.restLength -= position - state.position
+      state.position = position
+      state.rest = state.restLength > 0 ? data : nil
+    }
+  }
+
+  private func wasRead() {
     let isLast = state.withLock { state in
       state.claims.wasRead()
       return state.claims.pending == 0 && (state.isLeft || state.claims.isComplete)
@@ -199,10 +257,17 @@ final class ChunkStream: Sendable {
       throw status.code == .ok ? .io("the stream is too short") : StatusMapping.error(status)
     }
     call.endOperation()
-    // The server sends it meanwhile: of what nobody waits for, the connection takes 64 KiB.
+    return try server.decoded { () throws(FormatError) in try opened(received, of: call) }
+  }
+
+  /// What a message holds, at least a byte; the next one comes meanwhile.
+  private func opened(
+    _ received: ReceivedMessage, of call: ClientCall
+  ) throws(FormatError) -> (MessageReader?, Int) {
+    // The server sends it: of what nobody waits for, the connection takes 64 KiB.
     call.receiveAhead()
-    let message = try server.decoded { () throws(FormatError) in try GetMessage(received) }
-    guard message.dataLength > 0 else { throw .io("an answer without data") }
+    let message = try GetMessage(received)
+    guard message.dataLength > 0 else { throw FormatError("an answer without data") }
     server.counters.received(bytes: message.dataLength)
     return (message.data, message.dataLength)
   }

@@ -94,6 +94,14 @@ final class RemoteChunkReader: ChunkReader {
     }
   }
 
+  func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
+    guard whole == nil, let stream = state.withLock({ $0.isClosed ? nil : $0.streams.last }),
+      stream.readAtOnce(range, into: buffer, at: offset)
+    else { return false }
+    state.withLock { $0.advance(to: range) }
+    return (try? check(range, in: buffer, at: offset)) != nil
+  }
+
   func close() {
     let streams = state.withLock { state in
       state.isClosed = true

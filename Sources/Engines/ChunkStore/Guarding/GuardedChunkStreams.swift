@@ -65,5 +65,9 @@ final class GuardedChunkReader: ChunkReader {
     }
   }
 
+  func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
+    reader.readAtOnce(range, into: buffer, at: offset)
+  }
+
   func close() { reader.close() }
 }
