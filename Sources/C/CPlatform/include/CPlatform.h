@@ -3,6 +3,7 @@
 #include "platform_crc64.h"
 #include "platform_socket.h"
 #include "platform_file.h"
+#include "platform_limits.h"
 #include "platform_memory.h"
 #include "platform_vector.h"
 #endif

@@ -30,6 +30,7 @@ enum ServerProcess {
       Terminal.err("s3storage: LOG_LEVEL is debug, info, warning, error or fatal\n")
       return 2
     }
+    ProcessEnvironment.raiseDescriptorLimit()
     let implementation = cipher.install()
     let log = Log(component: component, minimum: level)
     log.debug("AES-GCM", [("of", implementation)])

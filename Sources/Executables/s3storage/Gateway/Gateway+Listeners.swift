@@ -7,6 +7,7 @@ import ObjectEngine
 import Recovery
 import Runtime
 import S3API
+import Telemetry
 
 extension Gateway {
   /// Binds the listeners: S3, Files, Admin, metrics, in this order.
@@ -27,7 +28,7 @@ extension Gateway {
     let adminAddress = configuration["ADMIN_BIND_ADDRESS"]
     func port(_ name: String) -> UInt16 { UInt16(clamping: configuration.number(name)) }
     var limits = HTTPLimits()
-    limits.maximumConnections = configuration.number("MAX_CONNECTIONS")
+    limits.maximumConnections = connectionLimit(configuration.number("MAX_CONNECTIONS"))
     let loops = configuration.number("EVENT_LOOPS")
     return try HTTPServer(
       listeners: [
@@ -47,6 +48,17 @@ extension Gateway {
           metrics.handle($0)
         },
       ], limits: limits, serverName: "s3storage", threads: loops == 0 ? nil : loops)
+  }
+
+  /// How many connections there may be: those that are asked for, as far as the process may open
+  /// them.
+  private func connectionLimit(_ asked: Int) -> Int {
+    let possible = ProcessEnvironment.connectionLimit
+    guard possible < asked else { return asked }
+    log.warning(
+      "fewer connections are possible than MAX_CONNECTIONS: raise the limit of open files",
+      [("possible", "\(possible)"), ("MAX_CONNECTIONS", "\(asked)")])
+    return possible
   }
 
   private func s3Service(_ configuration: Configuration) -> S3Service {
