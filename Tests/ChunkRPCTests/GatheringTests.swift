@@ -81,6 +81,29 @@ import Testing
     }
   }
 
+  @Test("what writes leave behind is given back when asked for, and with the connection")
+  func memory() async throws {
+    try await withServer([try Sample.store()]) { server in
+      let client = ChunkRPCClient(security: .sharedSecret(Sample.secret), settings: .patient)
+      func writeTwice(trimmed: Bool) async throws {
+        let address = "127.0.0.1:\(server.port)"
+        let connection = client.connect(to: address, server: Sample.server)
+        for number: UInt64 in [0, 1] {
+          let chunk = SampleChunk(number, length: 64 * Self.piece)
+          try await chunk.put(to: connection.store(Sample.storeID))
+          try await eventually { client.keptBytes > 0 }
+          guard trimmed else { continue }
+          client.trim()
+          #expect(client.keptBytes == 0)
+        }
+        await connection.close()
+      }
+      try await writeTwice(trimmed: true)
+      try await writeTwice(trimmed: false)
+      try await eventually { client.keptBytes == 0 }
+    }
+  }
+
   @Test("a server that refuses the chunk is noticed though pieces gather")
   func refusal() async throws {
     let chunk = SampleChunk(4, length: 64 * Self.piece)

@@ -118,7 +118,9 @@ struct CleanupTests {
   func memory() async throws {
     let buffers = BufferPool(limit: 1 << 20, cacheLimit: 1 << 20)
     let trims = Mutex(0)
-    let trimmer = IdleTrimmer(buffers: buffers) { trims.withLock { $0 += 1 } }
+    let trimmer = IdleTrimmer(
+      buffers: [BufferPool(limit: 4096, cacheLimit: 0), buffers],
+      memory: IdleTrimmer.Memory(trim: { trims.withLock { $0 += 1 } }, resident: { 0 }))
     let lent = try await buffers.acquire(4096)
     for _ in 0..<20 { _ = try await trimmer.step() }
     #expect(trims.withLock { $0 } == 0)
@@ -136,6 +138,27 @@ struct CleanupTests {
     buffers.release(try await buffers.acquire(4096))
     for _ in 0..<20 { _ = try await trimmer.step() }
     #expect(trims.withLock { $0 } == 3)
+  }
+
+  @Test("memory goes back again once it has grown though nothing was transferred, and is idle")
+  func growth() async throws {
+    let trims = Mutex(0)
+    let resident = Mutex(50 << 20)
+    let trimmer = IdleTrimmer(
+      buffers: [BufferPool(limit: 4096, cacheLimit: 0)],
+      memory: IdleTrimmer.Memory(
+        trim: { trims.withLock { $0 += 1 } }, resident: { resident.withLock { $0 } }))
+    for _ in 0..<20 { _ = try await trimmer.step() }
+    #expect(trims.withLock { $0 } == 1)
+    resident.withLock { $0 += IdleTrimmer.growth }
+    for _ in 0..<20 { _ = try await trimmer.step() }
+    #expect(trims.withLock { $0 } == 1)
+    resident.withLock { $0 += 1 }
+    for _ in 0..<5 { _ = try await trimmer.step() }
+    #expect(trims.withLock { $0 } == 1)
+    // That it did not help is no reason to go on.
+    for _ in 0..<20 { _ = try await trimmer.step() }
+    #expect(trims.withLock { $0 } == 2)
   }
 
   @Test("stores are compacted in turn, and one that takes no writes is passed")

@@ -40,6 +40,9 @@ public final class BufferPool: Sendable {
   /// Bytes lent now.
   public var used: Int { state.withLock { $0.used } }
 
+  /// Bytes of freed buffers that are kept for reuse now.
+  public var kept: Int { state.withLock { $0.cached } }
+
   /// Tasks that wait for the budget now.
   public var waiting: Int { state.withLock { $0.waiters.count } }
 

@@ -5,6 +5,8 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/random.h>
 
@@ -61,3 +63,15 @@ int platform_wait_signal(void) {
 const char *platform_environment(int index) { return environ[index]; }
 
 void platform_trim_allocator(void) { malloc_trim(0); }
+
+int64_t platform_resident_bytes(void) {
+  char text[128];
+  int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t count = read(file, text, sizeof text - 1);
+  close(file);
+  if (count <= 0) return 0;
+  text[count] = 0;
+  char *second = strchr(text, ' ');
+  return second ? strtoll(second, NULL, 10) * sysconf(_SC_PAGESIZE) : 0;
+}

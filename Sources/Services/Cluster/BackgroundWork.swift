@@ -38,7 +38,7 @@ public struct BackgroundWork: Sendable {
           multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
           log: log),
         UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
-        IdleTrimmer(buffers: engine.buffers),
+        IdleTrimmer(buffers: [engine.buffers]),
       ] + others
     supervisor = WorkerSupervisor(
       workers: workers, wallClock: engine.clock, pool: pool, log: log)
@@ -48,13 +48,15 @@ public struct BackgroundWork: Sendable {
   ///
   /// What one process does for all, `led` included, is done by the one that holds the lease; each
   /// process runs `others`. `holder` names this process among them and is used by no other.
-  /// `sleeping` is what idle workers wait by. What keeps this process alive for the others runs on
-  /// `urgentPool`, best one of its own of two threads.
+  /// `sleeping` is what idle workers wait by, `idleMemory` what is given back while nothing goes on.
+  /// What keeps this process alive for the others runs on `urgentPool`, best one of its own of two
+  /// threads.
   public init(
     engine: ObjectEngine, membership: ClusterMembership, holder: Int64,
     others: [any BackgroundWorker] = [], led ledOthers: [any BackgroundWorker] = [],
     pool: ThreadPool, urgentPool: ThreadPool? = nil,
-    sleeping: any Clock<Duration> = ContinuousClock(), log: Log
+    sleeping: any Clock<Duration> = ContinuousClock(),
+    idleMemory: IdleTrimmer.Memory = IdleTrimmer.Memory(), log: Log
   ) {
     let configuration = membership.configuration
     let metadata = membership.metadata
@@ -106,8 +108,7 @@ public struct BackgroundWork: Sendable {
     ]
     let own: [any BackgroundWorker] = [
       MembershipWorker(membership, leadership: leadership), LeadershipWorker(leadership),
-      keeper,
-      IdleTrimmer(buffers: engine.buffers),
+      keeper, IdleTrimmer(buffers: [engine.buffers], memory: idleMemory),
     ]
     self.repairer = repairer
     self.scrub = scrub

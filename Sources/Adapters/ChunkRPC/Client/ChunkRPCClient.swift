@@ -1,6 +1,8 @@
 public import Base
 public import ChunkStore
 internal import GRPC
+internal import Runtime
+internal import Synchronization
 
 /// Reaches storage servers over gRPC.
 public final class ChunkRPCClient: StorageServerConnecting {
@@ -40,6 +42,8 @@ public final class ChunkRPCClient: StorageServerConnecting {
   private let security: ChunkRPCSecurity
   private let settings: Settings
   let streams: StreamMemory
+  /// What writes to each server take their memory from.
+  private let pools = Mutex<[WeakPool]>([])
 
   /// Makes a client that shows who it is by `security`. Does no input or output.
   public init(security: ChunkRPCSecurity, settings: Settings = Settings()) {
@@ -50,8 +54,28 @@ public final class ChunkRPCClient: StorageServerConnecting {
 
   /// A connection to the server `id` at `address` (`host:port`, IPv6 in brackets).
   public func connect(to address: String, server id: ServerID) -> any StorageServerConnection {
-    RemoteServer(
+    let server = RemoteServer(
       address: address, server: id, security: security, settings: settings, counters: counters,
       streams: streams)
+    pools.withLock { pools in
+      pools.removeAll { $0.pool == nil }
+      pools.append(WeakPool(pool: server.buffers))
+    }
+    return server
+  }
+
+  /// Bytes that are kept for later writes.
+  public var keptBytes: Int {
+    pools.withLock { $0.reduce(0) { $0 + ($1.pool?.kept ?? 0) } }
+  }
+
+  /// Frees what is kept for later writes.
+  public func trim() {
+    pools.withLock { $0.compactMap(\.pool) }.forEach { $0.trim() }
+  }
+
+  /// That of a server which is connected; nil when it is no more.
+  private struct WeakPool: Sendable {
+    weak let pool: BufferPool?
   }
 }

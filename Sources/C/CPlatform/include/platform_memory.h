@@ -1,6 +1,7 @@
 #ifndef S3STORAGE_PLATFORM_MEMORY_H
 #define S3STORAGE_PLATFORM_MEMORY_H
 #include <stddef.h>
+#include <stdint.h>
 
 /* Fills the run from getrandom(2), which the importer hides behind _GNU_SOURCE; 0 on success. */
 int platform_random(void *bytes, size_t count);
@@ -14,6 +15,10 @@ void platform_tune_allocator(int trim_threshold, int mmap_threshold, int arenas)
 
 /* malloc_trim(3), which glibc declares in a header of its own that the module map leaves out. */
 void platform_trim_allocator(void);
+
+/* Bytes of memory that the process has, shared ones included; 0 where the system does not tell.
+   Base has no files. */
+int64_t platform_resident_bytes(void);
 
 /* Takes SIGTERM, SIGINT and SIGHUP into a pipe and ignores SIGPIPE; 0 on success. Blocking them
    would not do: the runtime's main thread suspends with an empty mask. Called first of all. */

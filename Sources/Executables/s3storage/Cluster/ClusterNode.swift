@@ -79,7 +79,8 @@ struct ClusterNode: GatewayNode {
       engine: engine, membership: membership, holder: Int64(bitPattern: random.next() >> 1),
       others: RecoveryWorker.own(recovery), led: RecoveryWorker.led(recovery),
       pool: ThreadPool(name: "background", threadCount: 4),
-      urgentPool: ThreadPool(name: "heartbeat", threadCount: 2), log: log)
+      urgentPool: ThreadPool(name: "heartbeat", threadCount: 2),
+      idleMemory: idleMemory(client), log: log)
     let gateway = Gateway(
       engine: engine, access: access, keys: installation.keys, masterKey: installation.masterKey,
       work: work, recovery: recovery,
@@ -95,6 +96,14 @@ struct ClusterNode: GatewayNode {
       trust: trust, membership: membership, leadership: work.cluster?.leadership,
       memory: memory, writer: work.cluster?.writer,
       trustInterval: .seconds(min(60, configuration.number("TRUST_SECONDS"))))
+  }
+
+  /// What an idle gateway gives back besides the engine's buffers.
+  private static func idleMemory(_ client: ChunkRPCClient) -> IdleTrimmer.Memory {
+    IdleTrimmer.Memory(trim: {
+      client.trim()
+      ProcessEnvironment.trimAllocator()
+    })
   }
 
   private static func guardedServers(

@@ -21,6 +21,8 @@ struct StorageServerNode: Sendable {
   private let stores: LocalStores
   private let service: ChunkRPCServer
   private let member: ClusterMember
+  /// What is lent to writes and to reads.
+  private let buffers: [BufferPool]
   private let log: Log
 
   /// Opens the stores, made on first start, and binds the service.
@@ -44,14 +46,15 @@ struct StorageServerNode: Sendable {
     // Slow uploads hold buffers for as long as they last.
     let reads = budget / 4
     let writes = budget - reads
+    let buffers = [writes, reads].map { BufferPool(limit: $0, cacheLimit: $0) }
     let service = try ChunkRPCServer(
       stores: stores.all, server: member.registration.id, cluster: cluster,
       version: CommandLineTool.version, address: member.bindAddress,
       port: configuration.number("GRPC_PORT"), security: member.security, pool: pool,
-      buffers: BufferPool(limit: writes, cacheLimit: writes),
-      readBuffers: BufferPool(limit: reads, cacheLimit: reads), log: log)
+      buffers: buffers[0], readBuffers: buffers[1], log: log)
     return StorageServerNode(
-      directory: directory, stores: stores, service: service, member: member, log: log)
+      directory: directory, stores: stores, service: service, member: member, buffers: buffers,
+      log: log)
   }
 
   /// Serves until a signal ends it. Returns true when it ended because a disk was replaced, and is
@@ -109,13 +112,14 @@ struct StorageServerNode: Sendable {
     return false
   }
 
-  /// What the stores need now and then: sparse volumes are compacted.
+  /// What is needed now and then: sparse volumes are compacted, memory is given back.
   private func housekeeping() -> WorkerSupervisor {
     let nodes = stores.all.map { PlacementNode(id: $0.id, server: "") }
     let set = StoreSet(
       stores: stores.local, ring: PlacementRing(nodes: nodes, width: max(1, nodes.count)))
     return WorkerSupervisor(
-      workers: [StoreCompactor(stores: set)], wallClock: SystemWallClock(),
+      workers: [StoreCompactor(stores: set), IdleTrimmer(buffers: buffers)],
+      wallClock: SystemWallClock(),
       pool: ThreadPool(name: "background", threadCount: 1), log: log)
   }
 }

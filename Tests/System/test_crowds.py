@@ -1,9 +1,11 @@
-"""Descriptors: as many as the system gives, and a crowd that takes all it can get ends nobody."""
+"""Descriptors and memory of processes: a crowd takes what it is given, ends nobody, and leaves no trace."""
+import concurrent.futures
 import contextlib
 import functools
 import hashlib
 import resource
 import socket
+import ssl
 
 import grpc
 import pytest
@@ -32,24 +34,45 @@ def is_full(process, count):
 
 
 @contextlib.contextmanager
-def crowd(port, count):
-    """So many clients that connect and say nothing."""
+def crowd(port, count, says=b""):
+    """So many clients that connect, say this and wait."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.ExitStack() as stack:
-        made = []
-        for _ in range(count):
-            one = stack.enter_context(socket.socket())
+        made = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in made:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
-            made.append(one)
+            with contextlib.suppress(OSError):
+                one.sendall(says)
         yield made
+
+
+def is_refused(one):
+    """Whether the server closes the connection without a word."""
+    one.settimeout(60)
+    with contextlib.suppress(ConnectionResetError):
+        return not one.recv(1)
+    return True
+
+
+def client_hello():
+    """What a client says first in TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["h2"])
+    outgoing = ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
 
 
 def started(server, soft, hard):
     return server.spawn(options=limited(soft, hard)).await_start(server.healthy, 60)
 
 
-def put_and_get(server, key):
-    body = data.content(key, 3_000_000)
+def put_and_get(server, key, length=3_000_000):
+    body = data.content(key, length)
     assert server.s3("PUT", f"/bucket/{key}", body=body).status == 200
     assert server.s3("GET", f"/bucket/{key}").body == body
 
@@ -128,3 +151,34 @@ def test_a_storage_server_that_was_out_of_descriptors_goes_on(server, modules):
     works(service)
     newcomer_works(server, modules)
     service.channel.close()
+
+
+def test_strangers_that_begin_tls_take_a_bounded_amount_of_memory_and_not_for_long(make_cluster):
+    cluster = make_cluster(KEEPS, servers=1, gateways=1, tls=True).start()
+    server = cluster.servers[0]
+    before = server.status_field("VmRSS")
+    with crowd(server.port, 3000, client_hello()) as strangers:
+        is_full(server, 2048)
+        Cluster.until(lambda: server.status_field("VmRSS") > before + (64 << 10), 60)
+        assert any([is_refused(stranger) for stranger in strangers])
+        assert len(server.descriptors()) < 2048 + 100
+    Cluster.until(
+        lambda: server.status_field("VmRSS") < before + (32 << 10), 90,
+        lambda: f"{before} KiB before, {server.status_field('VmRSS')} KiB now")
+
+
+def test_a_burst_of_transfers_leaves_no_process_large(make_cluster):
+    cluster = make_cluster(KEEPS, servers=6, gateways=1).start()
+    gateway = cluster.gateways[0]
+    gateway.s3("PUT", "/bucket")
+    processes = [gateway, *cluster.servers]
+
+    def memory():
+        return [process.status_field("VmRSS") for process in processes]
+
+    before = memory()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: put_and_get(gateway, f"burst-{n}", 20_000_000), range(16)))
+    Cluster.until(
+        lambda: all(now < then + (32 << 10) for then, now in zip(before, memory())), 90,
+        lambda: f"{before} KiB before, {memory()} KiB now")
