@@ -16,9 +16,8 @@ extension ReadStreamTests {
     _ range: Range<Int>, of bytes: [UInt8], by reader: any ChunkReader
   ) -> Bool {
     let bytesRange = range.lowerBound * piece..<range.upperBound * piece
-    let buffer = AlignedBuffer(count: bytesRange.count)
-    guard reader.readAtOnce(bytesRange, into: buffer, at: 0) else { return false }
-    compare(buffer, with: bytesRange, of: bytes)
+    guard let lent = reader.lendAtOnce(bytesRange) else { return false }
+    compare(lent, with: bytesRange, of: bytes)
     return true
   }
 
@@ -99,6 +98,9 @@ extension ReadStreamTests {
       #expect(!Self.readAtOnce(20..<21, of: bytes, by: doubting))
       await #expect(throws: ChunkStoreError.self) {
         try await Self.check(20, of: bytes, by: doubting)
+      }
+      await #expect(throws: ChunkStoreError.self) {
+        _ = try await doubting.lend(20 * Self.piece..<21 * Self.piece)
       }
       for number in 21..<60 { try await Self.check(number, of: bytes, by: doubting) }
     }

@@ -86,6 +86,10 @@ private final class MoodyStore: ChunkStore {
     func read(
       _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
     ) async throws(ChunkStoreError) { try await store.call() }
+    func lend(_ range: Range<Int>) async throws(ChunkStoreError) -> (any LentBytes)? {
+      try await store.call()
+      return LentArray([7])
+    }
     func close() {}
   }
 }
@@ -148,6 +152,9 @@ struct GuardedStoreTests {
     let reader = try await guarded.openChunk(chunk)
     store.feel(.failing(.offline("")), for: 1)
     try await reader.read(0..<1, into: AlignedBuffer(count: 1), at: 0)
+    #expect(store.calls == 2)
+    store.feel(.failing(.offline("")), for: 1)
+    #expect(try await reader.lend(0..<1)?.count == 1)
     #expect(store.calls == 2)
   }
 

@@ -51,6 +51,37 @@ struct SegmentTests {
     }
   }
 
+  @Test(
+    "what lies in several runs opens as what lies in one, wherever they end",
+    arguments: [1, 15, 16, 17, 4093, 65_519, 65_520, 65_527, 65_536])
+  func runs(length: Int) throws {
+    let sealer = Fixture.sealer()
+    let opener = try opener(sealer)
+    let full = sealer.segments.seal(Fixture.fullSegment(), isLast: false)
+    let short = sealer.segments.seal(Array("hello".utf8), isLast: true)
+    for (index, stored, expected) in [
+      (UInt64(0), full, Fixture.fullSegment()), (1, short, Array("hello".utf8)),
+    ] {
+      for changed in [nil, 0, stored.count - 17, stored.count - 16, stored.count - 1] {
+        var sealed = stored
+        if let changed { sealed[changed] ^= 1 }
+        var plaintext = [UInt8](repeating: 0xee, count: expected.count)
+        let isOpened = sealed.withUnsafeBytes { sealed in
+          plaintext.withUnsafeMutableBytes { plaintext in
+            let runs = stride(from: 0, to: sealed.count, by: length).map {
+              UnsafeRawBufferPointer(rebasing: sealed[$0..<min($0 + length, sealed.count)])
+            }
+            return (try? opener.open(runs, into: plaintext, index: index, isLast: index == 1))
+              != nil
+          }
+        }
+        #expect(isOpened == (changed == nil), "\(index), \(String(describing: changed))")
+        let isRight = plaintext == (isOpened ? expected : expected.map { _ in 0 })
+        #expect(isRight, "\(index), \(String(describing: changed))")
+      }
+    }
+  }
+
   @Test("segments reordered, cut off, extended or swapped between extents do not open")
   func moves() throws {
     let ring = Fixture.ring()

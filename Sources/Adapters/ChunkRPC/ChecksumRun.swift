@@ -1,17 +1,20 @@
 internal import ChunkStore
 internal import ISAL
 
-/// Computes a chunk's checksum table while its data passes in pieces of any length.
+/// Computes a chunk's checksum table, or a part of it, while its data passes in pieces of any length.
 struct ChecksumRun {
   private let id: ChunkID
+  private let first: Int
   private var running: UInt32 = 0
   /// Bytes that have passed.
   private(set) var dataLength = 0
   /// Of the spans that are complete.
   private var checksums: [UInt32] = []
 
-  init(_ id: ChunkID) {
+  /// The data begins with piece `first` of the chunk.
+  init(_ id: ChunkID, first: Int = 0) {
     self.id = id
+    self.first = first
   }
 
   /// Takes the next bytes. Precondition: all together are at most `ChunkLimits.dataLength`.
@@ -20,7 +23,7 @@ struct ChecksumRun {
     while offset < bytes.count {
       let inSpan = dataLength % ChunkLimits.checksumSpan
       if inSpan == 0 {
-        let position = UInt32(dataLength / ChunkLimits.checksumSpan)
+        let position = UInt32(first + dataLength / ChunkLimits.checksumSpan)
         running = ChunkChecksum.seed(id, position: position)
       }
       let count = min(ChunkLimits.checksumSpan - inSpan, bytes.count - offset)

@@ -30,6 +30,57 @@ public final class SegmentOpener: Sendable {
   ) throws(SealingError) {
     let count = plaintext.count
     precondition(stored.count == count + SegmentLayout.tagByteCount, "a tag has 16 bytes")
+    try unsafe open(plaintext, index: index, isLast: isLast) {
+      additionalData throws(CryptoError) in
+      try unsafe cipher.open(
+        UnsafeRawBufferPointer(rebasing: stored[..<count]), into: plaintext,
+        tag: UnsafeRawBufferPointer(rebasing: stored[count...]),
+        nonce: AESGCMNonce(counter: index), additionalData: additionalData)
+    }
+  }
+
+  /// Decrypts segment `index` from ciphertext and tag that lie in several runs, in their order.
+  ///
+  /// Throws like the form for one run. Precondition: all runs together are 16 bytes longer than
+  /// `plaintext`, and overlap none of it.
+  public func open(
+    _ runs: [UnsafeRawBufferPointer], into plaintext: UnsafeMutableRawBufferPointer,
+    index: UInt64, isLast: Bool
+  ) throws(SealingError) {
+    var ciphertext: [UnsafeRawBufferPointer] = unsafe []
+    var tag: [16 of UInt8] = .init(repeating: 0)
+    var tagCount = 0
+    var left = plaintext.count
+    for index in unsafe runs.indices {
+      let run = unsafe runs[index]
+      let count = min(left, run.count)
+      if count > 0 {
+        unsafe ciphertext.append(UnsafeRawBufferPointer(rebasing: run[..<count]))
+      }
+      left -= count
+      for position in count..<run.count {
+        precondition(tagCount < tag.count, "a tag has 16 bytes")
+        unsafe tag[tagCount] = run[position]
+        tagCount += 1
+      }
+    }
+    precondition(left == 0 && tagCount == tag.count, "a tag has 16 bytes")
+    try unsafe open(plaintext, index: index, isLast: isLast) {
+      additionalData throws(CryptoError) in
+      try unsafe withUnsafeBytes(of: tag) { tag throws(CryptoError) in
+        try unsafe cipher.open(
+          ciphertext, into: plaintext, tag: tag, nonce: AESGCMNonce(counter: index),
+          additionalData: additionalData)
+      }
+    }
+  }
+
+  /// Opens a segment by `body`, which is given its additional data.
+  private func open(
+    _ plaintext: UnsafeMutableRawBufferPointer, index: UInt64, isLast: Bool,
+    by body: (UnsafeRawBufferPointer) throws(CryptoError) -> Void
+  ) throws(SealingError) {
+    let count = plaintext.count
     let isValidLength =
       isLast
       ? count <= SegmentLayout.plaintextByteCount && (count > 0 || index == 0)
@@ -39,13 +90,7 @@ public final class SegmentOpener: Sendable {
       throw .authenticationFailed
     }
     do throws(CryptoError) {
-      try unsafe additionalData.at(index, isLast: isLast).withBytes {
-        additionalData throws(CryptoError) in
-        try unsafe cipher.open(
-          UnsafeRawBufferPointer(rebasing: stored[..<count]), into: plaintext,
-          tag: UnsafeRawBufferPointer(rebasing: stored[count...]),
-          nonce: AESGCMNonce(counter: index), additionalData: additionalData)
-      }
+      try unsafe additionalData.at(index, isLast: isLast).withBytes(body)
     } catch {
       throw .authenticationFailed
     }

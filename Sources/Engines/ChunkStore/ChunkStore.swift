@@ -111,17 +111,24 @@ public protocol ChunkReader: AnyObject, Sendable {
     _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError)
 
-  /// As `read` where what is wanted has come already; false where it may not have, or is not right:
-  /// `read` tells. Neither waits nor blocks.
-  func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool
+  /// Reads a range as `read` does and lends the bytes where they came to, which spares a copy; nil
+  /// where only `read` can give it.
+  ///
+  /// Whoever holds them holds the memory: let go of them soon.
+  func lend(_ range: Range<Int>) async throws(ChunkStoreError) -> (any LentBytes)?
+
+  /// As `lend` where what is wanted has come already; nil where it may not have, or is not right:
+  /// `lend` tells. Neither waits nor blocks.
+  func lendAtOnce(_ range: Range<Int>) -> (any LentBytes)?
 
   /// Lets go of the chunk. Reads that follow throw.
   func close()
 }
 
 extension ChunkReader {
+  /// Every range is to be read.
+  public func lend(_ range: Range<Int>) async throws(ChunkStoreError) -> (any LentBytes)? { nil }
+
   /// Every read may have to wait.
-  public func readAtOnce(
-    _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
-  ) -> Bool { false }
+  public func lendAtOnce(_ range: Range<Int>) -> (any LentBytes)? { nil }
 }

@@ -3,6 +3,7 @@ import ChunkStore
 import Erasure
 import Metadata
 import Runtime
+import Sealing
 
 /// The same part of the blocks of one stripe, and which of them are wanted.
 struct BlockRequest: Sendable {
@@ -17,13 +18,26 @@ struct BlockRequest: Sendable {
     stripe.chunkOffset + part.lowerBound..<stripe.chunkOffset + part.upperBound
   }
 
+  /// Whether blocks can be opened where they came to: no segment lies in two of them.
+  var isLendable: Bool {
+    stripe.blockLength.isMultiple(of: SegmentLayout.storedByteCount)
+  }
+
   /// Where the part of block `index` lies in the buffer.
   func place(of index: Int) -> Int { layout.block(index) + part.lowerBound }
 }
 
+/// Where the part of a block is that was read.
+enum BlockPlace: Sendable {
+  /// In the request's buffer.
+  case buffer
+  /// Where it came to.
+  case lent(any LentBytes)
+}
+
 /// What became of the read of a block.
 enum BlockOutcome: Sendable {
-  case read(Duration, ReadPace.Kind)
+  case read(Duration, ReadPace.Kind, BlockPlace)
   /// `isWhole` says that the chunk gives nothing, not only this block.
   case failed(ChunkStoreError, isWhole: Bool)
 }
@@ -41,8 +55,8 @@ final class BlockGathering {
 
   private typealias Group = ThrowingTaskGroup<Event, any Error>
 
-  /// Blocks that are in their places.
-  private(set) var have: Set<Int> = []
+  /// Blocks that have been read.
+  private(set) var have: [Int: BlockPlace] = [:]
   /// Chunks that failed, to be told.
   private(set) var failures: [(index: Int, error: ChunkStoreError)] = []
 
@@ -71,7 +85,7 @@ final class BlockGathering {
     end = reader.options.clock.now + reader.options.readLimit
   }
 
-  /// Returns when the wanted blocks, or any k, are in their places and no read touches the buffer.
+  /// Returns when the wanted blocks, or any k, have been read and no read touches the buffer.
   /// Throws `EngineError.unreadable` when fewer than k chunks give theirs, retries included, or do
   /// so within the read limit.
   func run() async throws {
@@ -98,7 +112,7 @@ final class BlockGathering {
   }
 
   private var isComplete: Bool {
-    have.count >= needed || request.wanted.allSatisfy { have.contains($0) }
+    have.count >= needed || request.wanted.allSatisfy { have[$0] != nil }
   }
 
   /// Reads that may still give something in time.
@@ -114,9 +128,9 @@ final class BlockGathering {
       guard let event = try await group.next() else { return false }
       try Task.checkCancellation()
       switch event {
-      case .block(let index, .read(let duration, let kind)):
+      case .block(let index, .read(let duration, let kind, let place)):
         forget(index)
-        have.insert(index)
+        have[index] = place
         pace.note(duration, kind, of: reader.extent.stores[index])
       case .block(let index, .failed(let error, let isWhole)):
         forget(index)
@@ -161,7 +175,7 @@ final class BlockGathering {
   /// The wanted blocks where their stores are prompt, else those of the k most prompt.
   private func firstChoice() -> [Int] {
     let ranked = candidates()
-    let wanted = request.wanted.filter { !have.contains($0) }
+    let wanted = request.wanted.filter { have[$0] == nil }
     let prompt = Set(ranked.filter { $0.penalty == 0 }.map(\.index))
     if wanted.allSatisfy({ prompt.contains($0) }) { return wanted }
     return ranked.prefix(max(0, needed - have.count)).map(\.index)
@@ -170,7 +184,7 @@ final class BlockGathering {
   /// Chunks that may be asked, the best first.
   private func candidates() -> [(index: Int, penalty: Int)] {
     (0..<reader.geometry.scheme.total).compactMap { index in
-      guard !have.contains(index), running[index] == nil, !spent.contains(index),
+      guard have[index] == nil, running[index] == nil, !spent.contains(index),
         let penalty = reader.penalty(index)
       else { return nil }
       return (index, penalty)
@@ -184,7 +198,7 @@ final class BlockGathering {
   /// Reads others in place of those that failed.
   private func standIn(_ group: inout Group) {
     let isOnTheWay = request.wanted.allSatisfy {
-      have.contains($0) || (running[$0] != nil && !late.contains($0))
+      have[$0] != nil || (running[$0] != nil && !late.contains($0))
     }
     guard !isOnTheWay else { return }
     let others = candidates().prefix(max(0, needed - promising)).map(\.index)
@@ -213,8 +227,8 @@ final class BlockGathering {
   /// Reads a block that has come already, and so costs no task; false when it may not have.
   private func takeAtOnce(_ index: Int) -> Bool {
     let start = options.clock.now
-    guard reader.fetchAtOnce(index, request) else { return false }
-    have.insert(index)
+    guard let place = reader.fetchAtOnce(index, request) else { return false }
+    have[index] = place
     pace.note(options.clock.now - start, kind, of: reader.extent.stores[index])
     return true
   }

@@ -28,9 +28,9 @@ final class ExtentReader: Sendable {
   let geometry: ExtentGeometry
   /// Whether a store of the extent may be waited for without a thread.
   private let isDistant: Bool
-  private let engine: ObjectEngine
+  let engine: ObjectEngine
   /// Those that no stripe is being opened by: stripes are opened side by side.
-  private let openers: Mutex<[SegmentOpener]>
+  let openers: Mutex<[SegmentOpener]>
   private let coder: StripeCoder
   private let state: Mutex<State>
 
@@ -54,7 +54,7 @@ final class ExtentReader: Sendable {
     }
   }
 
-  private static func opener(
+  static func opener(
     of extent: Extent, _ engine: ObjectEngine
   ) throws -> SegmentOpener {
     try engine.keys.opener(for: extent.id, wrappedKey: WrappedExtentKey(extent.wrappedKey))
@@ -90,8 +90,8 @@ final class ExtentReader: Sendable {
       segments.lowerBound
       * SegmentLayout.storedByteCount..<min(
         segments.upperBound * SegmentLayout.storedByteCount, stripe.storedRange.count)
-    try await readBlocks(stripe, covering: stored, into: memory, layout: layout)
-    try open(stripe, segments: segments, in: memory, layout: layout)
+    let lent = try await readBlocks(stripe, covering: stored, into: memory, layout: layout)
+    try open(stripe, segments: segments, in: memory, layout: layout, lent: lent)
     let start = range.lowerBound - segments.lowerBound * SegmentLayout.plaintextByteCount
     return start..<start + range.count
   }
@@ -99,11 +99,11 @@ final class ExtentReader: Sendable {
   // MARK: Chunks
 
   /// Brings the data blocks that hold `stored`, a range of the stripe's sealed bytes, to their
-  /// places in the buffer.
+  /// places in the buffer, but for those that it returns.
   private func readBlocks(
     _ stripe: Stripe, covering stored: Range<Int>, into memory: AlignedBuffer,
     layout: StripeLayout
-  ) async throws {
+  ) async throws -> LentBlocks {
     let length = stripe.blockLength
     let first = stored.lowerBound / length
     let last = (stored.upperBound - 1) / length
@@ -115,15 +115,17 @@ final class ExtentReader: Sendable {
         * unit..<min(
           length, ByteCount.roundUp(stored.upperBound - first * length, to: unit))
       : 0..<length
-    let have =
+    let request = BlockRequest(
+      stripe: stripe, part: part, wanted: first...last, memory: memory, layout: layout)
+    let (have, lent) =
       isDistant
-      ? try await gather(
-        BlockRequest(
-          stripe: stripe, part: part, wanted: first...last, memory: memory, layout: layout))
-      : try await readOneByOne(first...last, stripe, part, into: memory, layout: layout)
+      ? try await gather(request)
+      : (try await readOneByOne(first...last, stripe, part, into: memory, layout: layout), [:])
     let missing = (first...last).filter { !have.contains($0) }
-    guard !missing.isEmpty else { return }
+    guard !missing.isEmpty else { return LentBlocks(part: part, blocks: lent) }
+    for (index, bytes) in lent { bytes.copy(to: memory, at: request.place(of: index)) }
     try reconstruct(part, in: memory, layout: layout, have: have.sorted(), wanted: missing)
+    return LentBlocks(part: part)
   }
 
   /// Reads blocks of stores that block: one after the other, and parity for those that fail.
@@ -148,7 +150,9 @@ final class ExtentReader: Sendable {
   }
 
   /// Reads blocks of stores that suspend.
-  private func gather(_ request: BlockRequest) async throws -> Set<Int> {
+  private func gather(
+    _ request: BlockRequest
+  ) async throws -> (have: Set<Int>, lent: [Int: any LentBytes]) {
     let gathering = BlockGathering(self, request)
     do {
       try await gathering.run()
@@ -157,7 +161,10 @@ final class ExtentReader: Sendable {
       throw error
     }
     for (index, error) in gathering.failures { await report(index, error) }
-    return gathering.have
+    return (
+      Set(gathering.have.keys),
+      gathering.have.compactMapValues { if case .lent(let bytes) = $0 { bytes } else { nil } }
+    )
   }
 
   private func reconstruct(
@@ -298,14 +305,24 @@ final class ExtentReader: Sendable {
     }
   }
 
-  /// Reads a part of a block to its place where that has come already; false where not.
-  func fetchAtOnce(_ index: Int, _ request: BlockRequest) -> Bool {
-    guard let reader = state.withLock({ $0.readers[index] }) else { return false }
-    return reader.readAtOnce(
-      request.chunkRange, into: request.memory, at: request.place(of: index))
+  /// Reads a part of a block where that has come already; nil where not.
+  func fetchAtOnce(_ index: Int, _ request: BlockRequest) -> BlockPlace? {
+    guard let reader = state.withLock({ $0.readers[index] }),
+      let bytes = reader.lendAtOnce(request.chunkRange)
+    else { return nil }
+    return place(bytes, of: index, request)
   }
 
-  /// Reads a part of a block to its place.
+  /// Copies what was lent where it cannot be opened as it is.
+  private func place(
+    _ bytes: any LentBytes, of index: Int, _ request: BlockRequest
+  ) -> BlockPlace {
+    if request.isLendable { return .lent(bytes) }
+    bytes.copy(to: request.memory, at: request.place(of: index))
+    return .buffer
+  }
+
+  /// Reads a part of a block.
   func fetch(
     _ index: Int, _ request: BlockRequest, _ kind: ReadPace.Kind
   ) async -> BlockOutcome {
@@ -314,58 +331,16 @@ final class ExtentReader: Sendable {
     do throws(ChunkStoreError) {
       let reader = try await chunk(index)
       isOpen = true
+      if let bytes = try await reader.lend(request.chunkRange) {
+        return .read(options.clock.now - start, kind, place(bytes, of: index, request))
+      }
       try await reader.read(
         request.chunkRange, into: request.memory, at: request.place(of: index))
-      return .read(options.clock.now - start, kind)
+      return .read(options.clock.now - start, kind, .buffer)
     } catch {
       // A bad block costs its stripe only.
       let isBlock = if case .corrupt = error { isOpen } else { false }
       return .failed(error, isWhole: !isBlock)
-    }
-  }
-
-  // MARK: Segments
-
-  private func open(
-    _ stripe: Stripe, segments: Range<Int>, in memory: AlignedBuffer, layout: StripeLayout
-  ) throws {
-    compact(stripe, segments: segments, in: memory, layout: layout)
-    let opener = try openers.withLock { $0.popLast() } ?? Self.opener(of: extent, engine)
-    defer { openers.withLock { $0.append(opener) } }
-    var target = 0
-    for segment in segments {
-      let start = segment * SegmentLayout.storedByteCount
-      let end = min(start + SegmentLayout.storedByteCount, stripe.storedRange.count)
-      let length = end - start - SegmentLayout.tagByteCount
-      let index = stripe.storedRange.lowerBound / SegmentLayout.storedByteCount + segment
-      do {
-        try unsafe memory.withBytes(layout.blocksOffset + start..<layout.blocksOffset + end) {
-          stored in
-          try unsafe memory.withMutableBytes(target..<target + length) { plaintext in
-            try unsafe opener.open(
-              stored, into: plaintext, index: UInt64(index),
-              isLast: index == geometry.segmentCount - 1)
-          }
-        }
-      } catch {
-        throw EngineError.corrupt
-      }
-      target += length
-    }
-  }
-
-  /// Closes the gaps between blocks whose length is no multiple of the stride.
-  private func compact(
-    _ stripe: Stripe, segments: Range<Int>, in memory: AlignedBuffer, layout: StripeLayout
-  ) {
-    let length = stripe.blockLength
-    guard length != layout.blockStride else { return }
-    let last = min(segments.upperBound * SegmentLayout.storedByteCount, stripe.storedRange.count)
-    let lastBlock = (last - 1) / length
-    guard lastBlock >= 1 else { return }
-    for block in 1...lastBlock {
-      let start = layout.block(block)
-      memory.move(start..<start + length, to: layout.blocksOffset + block * length)
     }
   }
 }

@@ -74,6 +74,37 @@ public final class AESGCM: Sendable {
     }
   }
 
+  /// Decrypts a ciphertext that lies in several runs, in their order, as the other form does.
+  ///
+  /// Throws `authenticationFailed` when the tag does not fit; `plaintext` is zero then.
+  /// Precondition: `plaintext` has as many bytes as all runs, at most 1 GiB, and overlaps none; `tag`
+  /// has 16 bytes.
+  public func open(
+    _ runs: [UnsafeRawBufferPointer], into plaintext: UnsafeMutableRawBufferPointer,
+    tag: UnsafeRawBufferPointer, nonce: AESGCMNonce,
+    additionalData: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+  ) throws(CryptoError) {
+    let isAuthentic = context.withLock { context in
+      unsafe context.begin(encrypt: false, nonce: nonce, additionalData: additionalData)
+      var offset = 0
+      for index in unsafe runs.indices {
+        let run = unsafe runs[index]
+        let end = offset + run.count
+        precondition(end <= plaintext.count, "cipher- and plaintext have the same length")
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: plaintext[offset..<end])
+        unsafe Self.check(run, target, tag: tag)
+        unsafe context.process(run, into: target)
+        offset = end
+      }
+      precondition(offset == plaintext.count, "cipher- and plaintext have the same length")
+      return unsafe context.finishOpening(tag: tag)
+    }
+    guard isAuthentic else {
+      unsafe SecretBytes.wipe(plaintext)
+      throw .authenticationFailed
+    }
+  }
+
   private static func check(
     _ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer,
     tag: UnsafeRawBufferPointer

@@ -95,6 +95,15 @@ public struct MessageReader: @unchecked Sendable {
     }
   }
 
+  /// The next `count` bytes in the runs that they lie in, which are valid while the message lives;
+  /// throws when fewer are left or `count` is negative.
+  mutating func runs(_ count: Int) throws(FormatError) -> [UnsafeRawBufferPointer] {
+    try require(count)
+    var result: [UnsafeRawBufferPointer] = unsafe []
+    unsafe try forEachRun(count) { run in unsafe result.append(run) }
+    return unsafe result
+  }
+
   /// Passes over `count` bytes; throws when fewer are left or `count` is negative.
   public mutating func skip(_ count: Int) throws(FormatError) {
     try require(count)

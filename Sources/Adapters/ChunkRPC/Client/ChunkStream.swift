@@ -1,7 +1,6 @@
 internal import Base
 internal import ChunkStore
 internal import GRPC
-internal import Runtime
 internal import Synchronization
 
 /// A range of a chunk that comes as one stream, and the reads that share it.
@@ -67,36 +66,29 @@ final class ChunkStream: Sendable {
   var isAtEnd: Bool { state.withLock { $0.claims.isAtEnd } }
 
   /// Reads a part that was claimed.
-  func read(
-    _ part: Range<Int>, into buffer: AlignedBuffer, at offset: Int
-  ) async throws(ChunkStoreError) {
+  func read(_ part: Range<Int>) async throws(ChunkStoreError) -> ReceivedBytes {
     do throws(ChunkStoreError) {
+      let pieces: [StreamPiece]
       if try await isTurn(part) {
-        try await take(part, into: buffer, at: offset)
+        pieces = try await take(part)
         endTurn()
       } else {
-        let pieces = try server.decoded { () throws(FormatError) in
+        pieces = try server.decoded { () throws(FormatError) in
           try state.withLock { state throws(FormatError) in try state.kept.take(part) }
         }
-        var target = offset
-        for piece in pieces {
-          var data = piece.data
-          try server.decoded { () throws(FormatError) in
-            try data.read(piece.count, into: buffer, at: target)
-          }
-          target += piece.count
-        }
       }
+      let bytes = try server.decoded { () throws(FormatError) in try ReceivedBytes(pieces) }
+      wasRead()
+      return bytes
     } catch {
       close()
       throw error
     }
-    wasRead()
   }
 
-  /// Claims and reads a part that comes next and has come, all of it in one message; false, and
+  /// Claims and reads a part that comes next and has come, all of it in one message; nil, and
   /// nothing claimed, where it may not have.
-  func readAtOnce(_ part: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
+  func readAtOnce(_ part: Range<Int>) -> ReceivedBytes? {
     let isNext = state.withLock { state in
       guard !state.isFailed, !state.isTaking, state.position == part.lowerBound else {
         return false
@@ -104,19 +96,20 @@ final class ChunkStream: Sendable {
       state.isTaking = true
       return true
     }
-    guard isNext else { return false }
+    guard isNext else { return nil }
     defer { endTurn() }
     do throws(FormatError) {
       try receiveAtOnce()
-      guard var data = claimAtOnce(part) else { return false }
-      try data.read(part.count, into: buffer, at: offset)
+      guard var data = claimAtOnce(part) else { return nil }
+      let bytes = try ReceivedBytes([(data, part.count)])
+      try data.skip(part.count)
       advance(to: part.upperBound, data)
+      wasRead()
+      return bytes
     } catch {
       close()
-      return false
+      return nil
     }
-    wasRead()
-    return true
   }
 
   /// Takes the next message where there is one and nothing is left of the one before.
@@ -220,10 +213,9 @@ final class ChunkStream: Sendable {
   }
 
   /// Called by one read at a time: what comes before the part is kept.
-  private func take(
-    _ part: Range<Int>, into buffer: AlignedBuffer, at offset: Int
-  ) async throws(ChunkStoreError) {
+  private func take(_ part: Range<Int>) async throws(ChunkStoreError) -> [StreamPiece] {
     let call = try await started()
+    var pieces: [StreamPiece] = []
     var position = state.withLock { $0.position }
     while position < part.upperBound {
       var (rest, length) = state.withLock { ($0.rest, $0.restLength) }
@@ -232,10 +224,8 @@ final class ChunkStream: Sendable {
       let isBefore = position < part.lowerBound
       let count = min(length, (isBefore ? part.lowerBound : part.upperBound) - position)
       let begin = data
-      try server.decoded { () throws(FormatError) in
-        if isBefore { return try data.skip(count) }
-        try data.read(count, into: buffer, at: offset + position - part.lowerBound)
-      }
+      try server.decoded { () throws(FormatError) in try data.skip(count) }
+      if !isBefore { pieces.append((begin, count)) }
       let left = data
       state.withLock { state in
         guard !state.isFailed else { return }
@@ -246,6 +236,7 @@ final class ChunkStream: Sendable {
       }
       position += count
     }
+    return pieces
   }
 
   private func receive(

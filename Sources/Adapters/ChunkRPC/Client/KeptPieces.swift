@@ -1,6 +1,9 @@
 internal import Base
 internal import GRPC
 
+/// So many bytes of a message, from where `data` stands on.
+typealias StreamPiece = (data: MessageReader, count: Int)
+
 /// Data of a stream that came before somebody read it, in the messages that brought it.
 struct KeptPieces {
   private struct Piece {
@@ -21,8 +24,8 @@ struct KeptPieces {
   /// Gives away what is kept of `range`, in its order; throws when that is not all of it.
   mutating func take(
     _ range: Range<Int>
-  ) throws(FormatError) -> [(data: MessageReader, count: Int)] {
-    var taken: [(data: MessageReader, count: Int)] = []
+  ) throws(FormatError) -> [StreamPiece] {
+    var taken: [StreamPiece] = []
     var left: [Piece] = []
     for piece in pieces {
       let common = piece.range.clamped(to: range)

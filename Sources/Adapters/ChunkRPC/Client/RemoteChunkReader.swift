@@ -62,44 +62,29 @@ final class RemoteChunkReader: ChunkReader {
   func read(
     _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
   ) async throws(ChunkStoreError) {
-    guard range.lowerBound >= 0, range.upperBound <= trailer.dataLength, offset >= 0,
-      offset <= buffer.count, range.count <= buffer.count - offset
-    else { throw .tooLarge("a range outside the chunk or its buffer") }
-    if state.withLock({ $0.isClosed }) { throw .io("the chunk was closed") }
-    guard !range.isEmpty else { return }
-    if var whole {
-      do throws(FormatError) {
-        try whole.skip(range.lowerBound)
-        try whole.read(range.count, into: buffer, at: offset)
-      } catch {
-        throw .io("an answer that is none")
-      }
-      return try check(range, in: buffer, at: offset)
-    }
-    if let stream = claim(range) {
-      do throws(ChunkStoreError) {
-        try await stream.read(range, into: buffer, at: offset)
-        return try check(range, in: buffer, at: offset)
-      } catch {
-        // The server may have ended a stream that stood still: what was read can be read again.
-        drop(stream)
-        guard !Task.isCancelled else { throw error }
-      }
+    guard offset >= 0, offset <= buffer.count, range.count <= buffer.count - offset else {
+      throw .tooLarge("a range outside its buffer")
     }
     var start = range.lowerBound
-    while start < range.upperBound {
+    repeat {
       let end = min(start + WireLimits.data, range.upperBound)
-      try await readPiece(start..<end, into: buffer, at: offset + start - range.lowerBound)
+      let bytes = try await bytes(start..<end)
+      LentMessages(bytes: bytes).copy(to: buffer, at: offset + start - range.lowerBound)
       start = end
-    }
+    } while start < range.upperBound
   }
 
-  func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
+  func lend(_ range: Range<Int>) async throws(ChunkStoreError) -> (any LentBytes)? {
+    guard range.count <= WireLimits.data else { return nil }
+    return LentMessages(bytes: try await bytes(range))
+  }
+
+  func lendAtOnce(_ range: Range<Int>) -> (any LentBytes)? {
     guard whole == nil, let stream = state.withLock({ $0.isClosed ? nil : $0.streams.last }),
-      stream.readAtOnce(range, into: buffer, at: offset)
-    else { return false }
+      let bytes = stream.readAtOnce(range)
+    else { return nil }
     state.withLock { $0.advance(to: range) }
-    return (try? check(range, in: buffer, at: offset)) != nil
+    return (try? check(range, bytes)).map { LentMessages(bytes: bytes) }
   }
 
   func close() {
@@ -153,10 +138,45 @@ final class RemoteChunkReader: ChunkReader {
     stream.close()
   }
 
+  /// Reads at most 1 MiB.
+  private func bytes(_ range: Range<Int>) async throws(ChunkStoreError) -> ReceivedBytes {
+    guard range.lowerBound >= 0, range.upperBound <= trailer.dataLength else {
+      throw .tooLarge("a range outside the chunk")
+    }
+    if state.withLock({ $0.isClosed }) { throw .io("the chunk was closed") }
+    if range.isEmpty || whole != nil { return try here(range) }
+    if let stream = claim(range) {
+      do throws(ChunkStoreError) {
+        let bytes = try await stream.read(range)
+        try check(range, bytes)
+        return bytes
+      } catch {
+        // The server may have ended a stream that stood still: what was read can be read again.
+        drop(stream)
+        guard !Task.isCancelled else { throw error }
+      }
+    }
+    let bytes = try await ask(range)
+    try check(range, bytes)
+    return bytes
+  }
+
+  /// What has come with the trailer.
+  private func here(_ range: Range<Int>) throws(ChunkStoreError) -> ReceivedBytes {
+    let bytes: ReceivedBytes
+    do throws(FormatError) {
+      var data = whole
+      try data?.skip(range.lowerBound)
+      bytes = try ReceivedBytes(data.map { [($0, range.count)] } ?? [])
+    } catch {
+      throw .io("an answer that is none")
+    }
+    try check(range, bytes)
+    return bytes
+  }
+
   /// Reads at most 1 MiB with a call of its own.
-  private func readPiece(
-    _ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int
-  ) async throws(ChunkStoreError) {
+  private func ask(_ range: Range<Int>) async throws(ChunkStoreError) -> ReceivedBytes {
     var request = GetRequest(store: store, chunk: id)
     request.offset = range.lowerBound
     request.length = range.count
@@ -164,25 +184,37 @@ final class RemoteChunkReader: ChunkReader {
     let answer = try await server.unary(
       .getChunk, OutgoingMessage(request.encoded), .bulk, timeout: server.settings.readTimeout)
     let message = try server.decoded { () throws(FormatError) in try GetMessage(answer) }
-    guard var data = message.data, message.dataLength == range.count else {
+    guard let data = message.data, message.dataLength == range.count else {
       throw .io("an answer of another length")
     }
     server.counters.received(bytes: range.count)
-    try server.decoded { () throws(FormatError) in
-      try data.read(range.count, into: buffer, at: offset)
+    return try server.decoded { () throws(FormatError) in
+      try ReceivedBytes([(data, range.count)])
     }
-    try check(range, in: buffer, at: offset)
   }
 
   /// Compares what has come with the trailer's checksums.
-  func check(
-    _ range: Range<Int>, in buffer: AlignedBuffer, at offset: Int
-  ) throws(ChunkStoreError) {
-    let isRight = unsafe buffer.withBytes(offset..<offset + range.count) { bytes in
-      unsafe ChunkChecksum.matches(
-        bytes, of: id, firstPiece: range.lowerBound / ChunkLimits.checksumSpan,
-        table: trailer.blockChecksums)
+  private func check(_ range: Range<Int>, _ bytes: ReceivedBytes) throws(ChunkStoreError) {
+    let first = range.lowerBound / ChunkLimits.checksumSpan
+    var run = ChecksumRun(id, first: first)
+    unsafe bytes.withRuns(0..<bytes.count) { runs in
+      for index in unsafe runs.indices { unsafe run.append(runs[index]) }
     }
-    guard isRight else { throw .corrupt("data does not match its checksum") }
+    guard trailer.blockChecksums.dropFirst(first).starts(with: run.table) else {
+      throw .corrupt("data does not match its checksum")
+    }
+  }
+}
+
+/// Bytes of a chunk that lie in the messages that brought them.
+private struct LentMessages: LentBytes {
+  let bytes: ReceivedBytes
+
+  var count: Int { bytes.count }
+
+  func withRuns<Result, Failure: Error>(
+    _ range: Range<Int>, _ body: ([UnsafeRawBufferPointer]) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try unsafe bytes.withRuns(range, body)
   }
 }

@@ -29,10 +29,11 @@ final class StreamMemory: Sendable {
     return lease(messageLength: WireLimits.pieceData, keeping: 0)
   }
 
-  /// The message that is read, and the next one. Messages of which reads have left something out
-  /// come on top, until that is read or the stream ends.
+  /// The message that is read, the one before it, of which stripes may still hold blocks, and the
+  /// next one. Messages of which reads have left something out come on top, until that is read or
+  /// the stream ends.
   private func lease(messageLength: Int, keeping others: Int) -> StreamLease? {
-    let count = 2 * messageLength
+    let count = 3 * messageLength
     guard used.add(count, ordering: .relaxed).newValue <= limit - others else {
       used.subtract(count, ordering: .relaxed)
       return nil

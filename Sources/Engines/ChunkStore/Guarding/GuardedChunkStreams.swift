@@ -65,9 +65,11 @@ final class GuardedChunkReader: ChunkReader {
     }
   }
 
-  func readAtOnce(_ range: Range<Int>, into buffer: AlignedBuffer, at offset: Int) -> Bool {
-    reader.readAtOnce(range, into: buffer, at: offset)
+  func lend(_ range: Range<Int>) async throws(ChunkStoreError) -> (any LentBytes)? {
+    try await gate.repeating { () async throws(ChunkStoreError) in try await reader.lend(range) }
   }
+
+  func lendAtOnce(_ range: Range<Int>) -> (any LentBytes)? { reader.lendAtOnce(range) }
 
   func close() { reader.close() }
 }
