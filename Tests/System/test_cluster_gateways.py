@@ -182,10 +182,19 @@ def test_the_cache_answers_most_questions_and_keeps_nothing_for_more_than_five_m
     if not cluster.redis:
         pytest.skip("there is no cache")
 
-    def counted(what):
-        return sum(g.metrics()[f"s3storage_cache_{what}_total"] for g in cluster.gateways)
+    def counted(what, gateways=cluster.gateways):
+        return sum(g.metrics()[f"s3storage_cache_{what}_total"] for g in gateways)
 
     library = Library(cluster.gateways, bucket, "useful", count=5, sizes=[300_000]).store()
+
+    def is_asked(gateway):
+        before = counted("hits", [gateway])
+        library.read(next(iter(library.bodies)), gateway)
+        return counted("hits", [gateway]) > before
+
+    # A gateway that has missed it of late does not ask it for a while.
+    for gateway in cluster.gateways:
+        cluster.until(lambda: is_asked(gateway), 60)
     hits, misses = counted("hits"), counted("misses")
     for _ in range(10):
         library.read_all()
