@@ -28,21 +28,13 @@ public final class SegmentOpener: Sendable {
     _ stored: UnsafeRawBufferPointer, into plaintext: UnsafeMutableRawBufferPointer,
     index: UInt64, isLast: Bool
   ) throws(SealingError) {
-    let count = plaintext.count
-    precondition(stored.count == count + SegmentLayout.tagByteCount, "a tag has 16 bytes")
-    try unsafe open(plaintext, index: index, isLast: isLast) {
-      additionalData throws(CryptoError) in
-      try unsafe cipher.open(
-        UnsafeRawBufferPointer(rebasing: stored[..<count]), into: plaintext,
-        tag: UnsafeRawBufferPointer(rebasing: stored[count...]),
-        nonce: AESGCMNonce(counter: index), additionalData: additionalData)
-    }
+    try unsafe open([stored], into: plaintext, index: index, isLast: isLast)
   }
 
   /// Decrypts segment `index` from ciphertext and tag that lie in several runs, in their order.
   ///
   /// Throws like the form for one run. Precondition: all runs together are 16 bytes longer than
-  /// `plaintext`, and overlap none of it.
+  /// `plaintext`, which may be the front of the only one, or else overlaps none.
   public func open(
     _ runs: [UnsafeRawBufferPointer], into plaintext: UnsafeMutableRawBufferPointer,
     index: UInt64, isLast: Bool
@@ -51,8 +43,8 @@ public final class SegmentOpener: Sendable {
     var tag: [16 of UInt8] = .init(repeating: 0)
     var tagCount = 0
     var left = plaintext.count
-    for index in unsafe runs.indices {
-      let run = unsafe runs[index]
+    for number in unsafe runs.indices {
+      let run = unsafe runs[number]
       let count = min(left, run.count)
       if count > 0 {
         unsafe ciphertext.append(UnsafeRawBufferPointer(rebasing: run[..<count]))
@@ -65,21 +57,6 @@ public final class SegmentOpener: Sendable {
       }
     }
     precondition(left == 0 && tagCount == tag.count, "a tag has 16 bytes")
-    try unsafe open(plaintext, index: index, isLast: isLast) {
-      additionalData throws(CryptoError) in
-      try unsafe withUnsafeBytes(of: tag) { tag throws(CryptoError) in
-        try unsafe cipher.open(
-          ciphertext, into: plaintext, tag: tag, nonce: AESGCMNonce(counter: index),
-          additionalData: additionalData)
-      }
-    }
-  }
-
-  /// Opens a segment by `body`, which is given its additional data.
-  private func open(
-    _ plaintext: UnsafeMutableRawBufferPointer, index: UInt64, isLast: Bool,
-    by body: (UnsafeRawBufferPointer) throws(CryptoError) -> Void
-  ) throws(SealingError) {
     let count = plaintext.count
     let isValidLength =
       isLast
@@ -90,7 +67,14 @@ public final class SegmentOpener: Sendable {
       throw .authenticationFailed
     }
     do throws(CryptoError) {
-      try unsafe additionalData.at(index, isLast: isLast).withBytes(body)
+      try unsafe additionalData.at(index, isLast: isLast).withBytes {
+        additionalData throws(CryptoError) in
+        try unsafe withUnsafeBytes(of: tag) { tag throws(CryptoError) in
+          try unsafe cipher.open(
+            ciphertext, into: plaintext, tag: tag, nonce: AESGCMNonce(counter: index),
+            additionalData: additionalData)
+        }
+      }
     } catch {
       throw .authenticationFailed
     }

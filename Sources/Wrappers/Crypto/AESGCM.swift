@@ -62,28 +62,21 @@ public final class AESGCM: Sendable {
     tag: UnsafeRawBufferPointer, nonce: AESGCMNonce,
     additionalData: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(CryptoError) {
-    unsafe Self.check(ciphertext, plaintext, tag: tag)
-    let isAuthentic = context.withLock { context in
-      unsafe context.begin(encrypt: false, nonce: nonce, additionalData: additionalData)
-      unsafe context.process(ciphertext, into: plaintext)
-      return unsafe context.finishOpening(tag: tag)
-    }
-    guard isAuthentic else {
-      unsafe SecretBytes.wipe(plaintext)
-      throw .authenticationFailed
-    }
+    try unsafe open(
+      [ciphertext], into: plaintext, tag: tag, nonce: nonce, additionalData: additionalData)
   }
 
   /// Decrypts a ciphertext that lies in several runs, in their order, as the other form does.
   ///
   /// Throws `authenticationFailed` when the tag does not fit; `plaintext` is zero then.
-  /// Precondition: `plaintext` has as many bytes as all runs, at most 1 GiB, and overlaps none; `tag`
-  /// has 16 bytes.
+  /// Precondition: `plaintext` has as many bytes as all runs, at most 1 GiB, and is the same memory as
+  /// the only run or overlaps none; `tag` has 16 bytes.
   public func open(
     _ runs: [UnsafeRawBufferPointer], into plaintext: UnsafeMutableRawBufferPointer,
     tag: UnsafeRawBufferPointer, nonce: AESGCMNonce,
     additionalData: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(CryptoError) {
+    precondition(tag.count == Self.tagByteCount, "a tag has 16 bytes")
     let isAuthentic = context.withLock { context in
       unsafe context.begin(encrypt: false, nonce: nonce, additionalData: additionalData)
       var offset = 0
