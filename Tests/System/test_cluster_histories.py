@@ -4,109 +4,23 @@ import time
 
 import pytest
 
+from support import cluster_faults as faults
 from support.clients import Crowd, Register, send
 from support.cluster_processes import Cluster
 from support.linearizability import History
-from support.proxy import Proxy
-
-# The statement, and the tag that answers it, as they go over the wire.
-COMMIT = b"COMMIT\0"
+from support.proxy import behind_proxies
 
 KEYS = [f"k{n}" for n in range(4)]
 CLIENTS = 8
+FAULTS = [faults.calm, *faults.OF_SERVERS, *faults.OF_OTHERS]
 
 
 @pytest.fixture(scope="module")
 def cluster(make_cluster):
     """Two gateways with the cache, and proxies before all servers and the database."""
-    cluster = make_cluster({"DEAD_SECONDS": "3600"}, postgres=None, redis=True)
-    for server in cluster.servers:
-        server.proxy = Proxy(server.port)
-        server.advertise = server.proxy.address
-    cluster.database_proxy = Proxy(cluster.postgres.port)
-    cluster.start()
-    yield cluster
-    for proxy in [cluster.database_proxy, *(s.proxy for s in cluster.servers)]:
-        proxy.close()
-
-
-def calm(cluster, source):
-    return lambda: None
-
-
-def servers_killed(cluster, source):
-    pair = source.sample(cluster.servers, 2)
-    for server in pair:
-        server.kill()
-
-    def undo():
-        for server in pair:
-            server.start()
-
-    return undo
-
-
-def servers_hung(cluster, source):
-    pair = source.sample(cluster.servers, 2)
-    for server in pair:
-        server.pause()
-    return lambda: [server.resume() for server in pair]
-
-
-def servers_cut_off(cluster, source):
-    pair = source.sample(cluster.servers, 2)
-    for server in pair:
-        source.choice([server.proxy.cut, server.proxy.hole, server.proxy.reset])()
-    return lambda: [server.proxy.heal() for server in pair]
-
-
-def gateway_killed(cluster, source):
-    gateway = source.choice(cluster.gateways)
-    gateway.kill()
-    return gateway.start
-
-
-def gateway_hung(cluster, source):
-    """Longer than its lease: it wakes up fenced, and must not answer from the past."""
-    gateway = source.choice(cluster.gateways)
-    gateway.pause()
-    time.sleep(float(cluster.settings["LEASE_SECONDS"]) + 1.5)
-    return gateway.resume
-
-
-def database_connections_reset(cluster, source):
-    for _ in range(8):
-        cluster.database_proxy.reset()
-        time.sleep(0.1)
-    return lambda: None
-
-
-def commits_cut(cluster, source):
-    """The connection ends inside COMMIT, before or after the database did it."""
-    for _ in range(8):
-        cluster.database_proxy.trip(COMMIT, source.choice([None, COMMIT]))
-        cluster.database_proxy.tripped.wait(0.5)
-    return lambda: None
-
-
-def database_slow(cluster, source):
-    cluster.database_proxy.slow(delay=0.02)
-    return cluster.database_proxy.heal
-
-
-def database_killed(cluster, source):
-    cluster.postgres.kill()
-    return cluster.postgres.start
-
-
-def cache_killed(cluster, source):
-    cluster.redis.kill()
-    return cluster.redis.start
-
-
-FAULTS = [
-    calm, servers_killed, servers_hung, servers_cut_off, gateway_killed, gateway_hung,
-    database_connections_reset, commits_cut, database_slow, database_killed, cache_killed]
+    made = make_cluster({"DEAD_SECONDS": "3600"}, postgres=None, redis=True)
+    with behind_proxies(made, database=True) as cluster:
+        yield cluster.start()
 
 
 def test_one_process_that_is_killed_shows_a_register_too(private):

@@ -185,16 +185,22 @@ def abort(writer):
 
 
 @contextlib.contextmanager
-def behind_proxies(cluster):
-    """Puts each storage server of a cluster that is not started behind a proxy of its own."""
+def behind_proxies(cluster, database=False):
+    """Puts each storage server of a cluster that is not started behind a proxy of its own, and its
+    database if that is wanted."""
+    proxies = []
     for server in cluster.servers:
         server.proxy = Proxy(server.port)
         server.advertise = server.proxy.address
+        proxies.append(server.proxy)
+    if database:
+        cluster.database_proxy = Proxy(cluster.postgres.port)
+        proxies.append(cluster.database_proxy)
     try:
         yield cluster
     finally:
-        for server in cluster.servers:
-            server.proxy.close()
+        for proxy in proxies:
+            proxy.close()
 
 
 def make_whole(cluster):
