@@ -301,7 +301,7 @@ struct StrayTests {
     try await gateway.live(5)
     try await gateway.put("key")
     let extent = try #require(await cluster.extents().first)
-    try await gateway.store.setSetting(SweepWorker.holdSetting, [1])
+    try await gateway.store.setSetting(DeletionHold.setting, [1])
     // The row is of an older backup: it does not know where the chunk lies by now.
     let empty = try #require(
       cluster.servers.first { !extent.stores.contains($0.stores[0].id) })

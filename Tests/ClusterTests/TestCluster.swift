@@ -29,10 +29,15 @@ final class SharedDriver: SQLDriver {
   }
   /// What happens meanwhile.
   let delays = Mutex<[Moment: @Sendable () -> Void]>([:])
+  /// Whether the next transaction, whose answer is lost, takes place.
+  let unanswered = Mutex<Bool?>(nil)
+  let unresolved = Mutex(0)
   /// The statements of all transactions, in order, while they are counted.
   let statements = Mutex<[String]?>(nil)
 
   init(_ inner: SQLiteDriver) { self.inner = inner }
+
+  var unresolvedCount: Int { unresolved.withLock { $0 } }
 
   private func check() throws {
     guard isReachable.withLock({ $0 }) else { throw MetadataError.unavailable("cut off") }
@@ -60,6 +65,11 @@ final class SharedDriver: SQLDriver {
     delays.withLock { $0[.begin] }?()
     @Sendable nonisolated(nonsending) func counted(_ session: any SQLSession) async throws -> T {
       try await body(CountingSession(session, self))
+    }
+    if let takesPlace = unanswered.withLock({ $0.take() }) {
+      unresolved.withLock { $0 += 1 }
+      if takesPlace { _ = try await inner.write(cost: cost, counted) }
+      throw MetadataError.unknownOutcome
     }
     return try await inner.write(cost: cost, counted)
   }

@@ -62,7 +62,7 @@ final class TestGateway: Sendable {
 
   /// What each gateway does for itself.
   func beat() async throws {
-    for name in ["membership", "leadership", "writer-lease"] { try await run(name) }
+    for name in ["membership", "leadership", "writer-lease", "discards"] { try await run(name) }
   }
 
   static let ledNames = [

@@ -342,6 +342,8 @@ final class FakeMetadata: MetadataStore {
     throw Self.absent
   }
 
+  var unresolvedCount: Int { 0 }
+
   func discard(_ extents: [(id: ExtentID, stores: [StoreID])]) async throws {
     try locked { $0.discarded += extents.map(\.id) }
   }

@@ -17,7 +17,7 @@ extension AdminService {
       (id: store.id, device: devices[store.id] ?? store.id.description, health: health)
     }
     let counts = try await engine.metadata.counts()
-    let hold = try await engine.metadata.setting(SweepWorker.holdSetting) ?? [0]
+    let hold = try await engine.metadata.setting(DeletionHold.setting) ?? [0]
     let exported = try await engine.metadata.setting(AdminSettings.masterKeyExported)
     let perDevice = Dictionary(grouping: stores, by: \.device)
     let domain = FailureDomain(

@@ -30,7 +30,7 @@ public struct BackgroundWork: Sendable {
       [
         StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
         TombstoneWorker(engine: engine, delay: configuration.deletionDelay, log: log),
-        SweepWorker(engine: engine, log: log),
+        SweepWorker(engine: engine, log: log), DiscardWorker(engine: engine),
         RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
         SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
         UploadCleanupWorker(
@@ -72,9 +72,11 @@ public struct BackgroundWork: Sendable {
     let copies = FormerCopies(repairer: repairer, horizon: horizon, metadata: metadata)
     let keeper = WriterKeeper(
       engine: engine, metadata: metadata, length: configuration.leaseLength, log: log)
+    let hold = DeletionHold(
+      metadata: metadata, isTimelineOver: { try await keeper.isTimelineOver() })
     let comparison = StoreComparison(
-      engine: engine, metadata: metadata, copies: copies,
-      isTimelineOver: { try await keeper.isTimelineOver() }, log: log.named("comparison"))
+      engine: engine, metadata: metadata, copies: copies, hold: hold,
+      log: log.named("comparison"))
     let lanes = ExtentLanes(stores: engine.stores, configuration)
     let led: [any BackgroundWorker] = [
       WriterReclaimWorker(
@@ -84,8 +86,8 @@ public struct BackgroundWork: Sendable {
         horizon: horizon, hasLeft: { membership.hasLeft($0) },
         strays: { copies.strays(of: $0) }, log: log),
       SweepWorker(
-        engine: engine, interval: configuration.sweepInterval, isShared: true,
-        isTimelineOver: { try await keeper.isTimelineOver() }, log: log),
+        engine: engine, interval: configuration.sweepInterval, isShared: true, hold: hold,
+        log: log),
       LossWorker(engine: engine, membership: membership, log: log),
       RepairWorker(
         repairer: repairer, interval: configuration.repairInterval,
@@ -108,7 +110,8 @@ public struct BackgroundWork: Sendable {
     ]
     let own: [any BackgroundWorker] = [
       MembershipWorker(membership, leadership: leadership), LeadershipWorker(leadership),
-      keeper, IdleTrimmer(buffers: [engine.buffers], memory: idleMemory),
+      keeper, DiscardWorker(engine: engine, hold: hold),
+      IdleTrimmer(buffers: [engine.buffers], memory: idleMemory),
     ]
     self.repairer = repairer
     self.scrub = scrub

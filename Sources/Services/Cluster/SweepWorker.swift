@@ -22,11 +22,8 @@ extension ReturningChunkStore: EpochSweeping {}
 ///
 /// Such a writer can commit no more, so what is unnamed stays so. An epoch counts as swept only
 /// when every store was listed to its end; stores that are away are listed when they are back.
-/// The setting `SweepWorker.holdSetting` stops all of it: after a database was
-/// restored from a backup, chunks newer than it look unnamed and must not be touched.
+/// A `DeletionHold` stops all of it.
 public final class SweepWorker: BackgroundWorker {
-  /// Nothing may be swept while this is there and not a single zero.
-  public static let holdSetting = "hold_sweep"
   /// Chunks that one step looks at.
   static let pageSize = 512
 
@@ -46,19 +43,18 @@ public final class SweepWorker: BackgroundWorker {
   private let interval: Duration
   /// Whether there are other processes, whose epochs may be later than this one's.
   private let isShared: Bool
-  private let isTimelineOver: @Sendable () async throws -> Bool
+  private let hold: DeletionHold
   private let log: Log
   private let walk = Mutex(Walk())
   private let count = ProgressCell()
 
   /// Sweeps the stores of `engine`, which must be all of the installation's, those that are away
-  /// included. `isShared` says that there are other processes that write; `isTimelineOver`, whether
-  /// the metadata were put back to an earlier state while this process runs.
+  /// included, unless `hold` is in force. `isShared` says that there are other processes that write.
   public init(
     engine: ObjectEngine, interval: Duration = .seconds(60), isShared: Bool = false,
-    isTimelineOver: @escaping @Sendable () async throws -> Bool = { false }, log: Log
+    hold: DeletionHold? = nil, log: Log
   ) {
-    self.isTimelineOver = isTimelineOver
+    self.hold = hold ?? DeletionHold(metadata: engine.metadata)
     self.engine = engine
     self.isShared = isShared
     self.interval = interval
@@ -71,9 +67,7 @@ public final class SweepWorker: BackgroundWorker {
   /// Looks at one page of one store.
   public func step() async throws -> StepOutcome {
     let metadata = engine.metadata
-    let isOver = try await isTimelineOver()
-    let hold = try await metadata.setting(Self.holdSetting) ?? [0]
-    guard !isOver, hold == [0] else {
+    guard try await !hold.isInForce() else {
       count.add(0, detail: "held")
       return .idle(nextAfter: interval)
     }

@@ -30,6 +30,8 @@ public final class ObjectEngine: Sendable {
   public let reads = ReadTracker()
   /// The writes that run, so that it is known when those placed by a former ring have ended.
   public let writes = ReadTracker()
+  /// What failed writes left and no tombstone names yet.
+  let unnamed = UnnamedExtents()
   /// How fast chunks are read, and what was read in addition because some were slow.
   public let pace: ReadPace
   /// The installation.

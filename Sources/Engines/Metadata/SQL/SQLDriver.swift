@@ -23,8 +23,16 @@ public protocol SQLDriver: Sendable {
     cost: Int, _ body: @escaping @Sendable (any SQLSession) async throws -> T
   ) async throws -> T
 
+  /// Transactions that threw `unknownOutcome` and of which that may still be found out.
+  var unresolvedCount: Int { get }
+
   /// Writes a consistent copy of the whole database to a new file at `path`.
   func backup(to path: String) async throws
+}
+
+extension SQLDriver {
+  /// None: after such a failure nothing is written any more.
+  public var unresolvedCount: Int { 0 }
 }
 
 /// What runs statements inside `SQLDriver.read` and `write`; not to be kept beyond them.

@@ -53,6 +53,9 @@ extension SQLMetadataStore {
     }
   }
 
+  /// Those of the driver; what is committed and not in the change log yet is known.
+  public var unresolvedCount: Int { driver.unresolvedCount }
+
   /// Makes tombstones of extents that this writer made and that nothing names; what something does
   /// name is left alone.
   public func discard(_ extents: [(id: ExtentID, stores: [StoreID])]) async throws {

@@ -85,6 +85,10 @@ public protocol MaintenanceStore: Sendable {
   /// Makes tombstones of extents that this writer made and that nothing names.
   func discard(_ extents: [(id: ExtentID, stores: [StoreID])]) async throws
 
+  /// Commits of this process of which it is not known yet whether they took place, and which may be
+  /// found out: those that threw `unknownOutcome` before this is read, and are not in it, are known.
+  var unresolvedCount: Int { get }
+
   /// Queues chunks for repair; queueing twice is queueing once. When it throws, some may be queued.
   func queueRepairs(
     _ repairs: [(extent: ExtentID, chunks: UInt32)], reason: String

@@ -76,7 +76,7 @@ public final class ReconcileWorker: BackgroundWorker {
 
   private func advance(_ walk: inout Walk, _ store: any ChunkStore) async throws -> Bool {
     if !walk.isListed {
-      guard try await !comparison.isHeld() else {
+      guard try await !comparison.hold.isInForce() else {
         walk.isListed = true
         return false
       }

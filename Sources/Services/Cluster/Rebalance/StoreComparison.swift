@@ -16,8 +16,8 @@ struct StoreComparison: Sendable {
   let engine: ObjectEngine
   let metadata: any ClusterMetadata
   let copies: FormerCopies
-  /// Whether the metadata were put back to an earlier state while this process runs.
-  let isTimelineOver: @Sendable () async throws -> Bool
+  /// What keeps it from deleting anything.
+  let hold: DeletionHold
   let log: Log
 
   /// What a page came to.
@@ -34,12 +34,6 @@ struct StoreComparison: Sendable {
     var unsettled: [ChunkID] = []
     /// Chunks that stay.
     var kept = 0
-  }
-
-  /// Whether nothing may be deleted: the metadata was restored from an older backup.
-  func isHeld() async throws -> Bool {
-    if try await isTimelineOver() { return true }
-    return try await engine.metadata.setting(SweepWorker.holdSetting) ?? [0] != [0]
   }
 
   /// Looks at a page of a store's chunks; what the system keeps about itself moves away from one

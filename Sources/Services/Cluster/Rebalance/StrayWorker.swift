@@ -68,7 +68,7 @@ public final class StrayWorker: BackgroundWorker {
   /// Looks at a page of one store.
   public func step() async throws -> StepOutcome {
     try await comparison.copies.removeDue()
-    guard try await !comparison.isHeld() else {
+    guard try await !comparison.hold.isInForce() else {
       count.add(0, detail: "held")
       return .idle(nextAfter: interval)
     }

@@ -13,7 +13,7 @@ public import Telemetry
 /// chunks that are gone are queued for repair; extents that nothing names go to quarantine. Nothing
 /// is deleted. It may run while requests are served, and again from the start after a failure.
 public struct Reconciler: Sendable {
-  /// The setting that holds the sweep while it is not a single zero (`SweepWorker.holdSetting`).
+  /// The setting that holds the sweep while it is not a single zero (`DeletionHold.setting`).
   static let holdSetting = "hold_sweep"
 
   let engine: ObjectEngine
