@@ -218,8 +218,8 @@ struct SupervisorTests {
         && background.supervisor.statuses.allSatisfy { $0.runs > 0 }
     }
     let statuses = background.supervisor.statuses
-    #expect(statuses.count == 11)
-    #expect(Set(statuses.map(\.name)).count == 11)
+    #expect(statuses.count == 12)
+    #expect(Set(statuses.map(\.name)).count == 12)
     #expect(statuses.allSatisfy { $0.errors == 0 }, "\(statuses)")
     #expect(background.scrub.report.isClean)
     await installation.close()

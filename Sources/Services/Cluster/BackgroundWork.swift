@@ -23,9 +23,7 @@ public struct BackgroundWork: Sendable {
   ) {
     cluster = nil
     repairer = ExtentRepairer(engine: engine, log: log)
-    scrub = ScrubWorker(
-      repairer: repairer, period: configuration.scrubPeriod,
-      dutyCycle: configuration.scrubDutyCycle, log: log)
+    scrub = Self.scrub(repairer, configuration, log)
     workers =
       [
         StoreMonitor(stores: engine.stores), WriterLeaseWorker(engine: engine),
@@ -33,10 +31,7 @@ public struct BackgroundWork: Sendable {
         SweepWorker(engine: engine, log: log), DiscardWorker(engine: engine),
         RepairWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle),
         SpreadWorker(repairer: repairer, dutyCycle: configuration.repairDutyCycle), scrub,
-        UploadCleanupWorker(
-          engine: engine, sessionIdle: configuration.sessionIdle,
-          multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
-          log: log),
+        Self.uploadCleanup(engine, configuration, log),
         UsageWorker(metadata: engine.metadata), StoreCompactor(stores: engine.stores),
         IdleTrimmer(buffers: [engine.buffers]),
       ] + others
@@ -64,9 +59,7 @@ public struct BackgroundWork: Sendable {
       metadata: metadata, holder: holder, length: configuration.leaseLength,
       clock: membership.clock, log: log)
     let repairer = ExtentRepairer(engine: engine, isShared: true, log: log)
-    let scrub = ScrubWorker(
-      repairer: repairer, period: configuration.scrubPeriod,
-      dutyCycle: configuration.scrubDutyCycle, log: log)
+    let scrub = Self.scrub(repairer, configuration, log)
     let horizon = ReadHorizon(
       engine: engine, others: metadata, lease: configuration.leaseLength)
     let copies = FormerCopies(repairer: repairer, horizon: horizon, metadata: metadata)
@@ -102,10 +95,7 @@ public struct BackgroundWork: Sendable {
       StrayWorker(
         comparison: comparison, period: configuration.comparisonPeriod, clock: membership.clock),
       scrub,
-      UploadCleanupWorker(
-        engine: engine, sessionIdle: configuration.sessionIdle,
-        multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval,
-        log: log),
+      Self.uploadCleanup(engine, configuration, log),
       UsageWorker(metadata: engine.metadata),
     ]
     let own: [any BackgroundWorker] = [
@@ -123,6 +113,22 @@ public struct BackgroundWork: Sendable {
     supervisor = WorkerSupervisor(
       workers: workers, clock: sleeping, wallClock: engine.clock, pool: pool,
       urgentPool: urgentPool, log: log)
+  }
+
+  private static func scrub(
+    _ repairer: ExtentRepairer, _ configuration: BackgroundConfiguration, _ log: Log
+  ) -> ScrubWorker {
+    ScrubWorker(
+      repairer: repairer, period: configuration.scrubPeriod,
+      dutyCycle: configuration.scrubDutyCycle, log: log)
+  }
+
+  private static func uploadCleanup(
+    _ engine: ObjectEngine, _ configuration: BackgroundConfiguration, _ log: Log
+  ) -> UploadCleanupWorker {
+    UploadCleanupWorker(
+      engine: engine, sessionIdle: configuration.sessionIdle,
+      multipartAge: configuration.multipartAge, interval: configuration.cleanupInterval, log: log)
   }
 }
 
