@@ -6,7 +6,7 @@ from support.clients import Library, send
 LED = {
     "writer-reclaim", "tombstones", "sweep", "losses", "repair", "spread", "rebalance",
     "reconcile", "strays", "scrub", "upload-cleanup", "usage", "snapshots"}
-EACH = {"membership", "leadership", "writer-lease", "idle-memory", "change-log"}
+EACH = {"membership", "leadership", "writer-lease", "discards", "idle-memory", "change-log"}
 AWAY = "another gateway leads"
 
 
