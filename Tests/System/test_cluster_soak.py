@@ -187,7 +187,8 @@ def test_nothing_is_lost_on_the_way_and_nothing_is_left_in_the_end(cluster, sour
     def kept():
         return [server.chunk_count() for server in cluster.servers]
 
-    empty = kept()
+    # The wrapped keys lie in every store.
+    empty = [1] * len(cluster.servers)
     assert send(cluster.gateways[0], "PUT", "/bucket").status == 200
     traffic = Traffic(cluster, f"soak-{source.randrange(1 << 32):x}")
     end = time.monotonic() + SECONDS
