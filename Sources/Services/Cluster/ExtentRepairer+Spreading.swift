@@ -100,10 +100,9 @@ extension ExtentRepairer {
     defer { running.withLock { _ = $0.remove(id) } }
     // It may have been moved back while the others were looked at.
     guard formerCopies.contains(former) else { return true }
-    if try await isElsewhere(former, metadata) {
-      await delete(former.chunk, at: former.formerStore)
-    }
+    let isElsewhere = try await isElsewhere(former, metadata)
     formerCopies.remove([former])
+    if isElsewhere { await delete(former.chunk, at: former.formerStore) }
     return true
   }
 

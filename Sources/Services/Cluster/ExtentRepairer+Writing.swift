@@ -115,13 +115,18 @@ extension ExtentRepairer {
     }
   }
 
+  /// Deletes a chunk where it does not belong. Where its store does not do that now, it is a former
+  /// copy that waits for it.
   func delete(_ chunk: ChunkID, at id: StoreID) async {
     guard let store = engine.stores[id] else { return }
     do throws(ChunkStoreError) {
-      // It would be waited for at every chunk, in vain; what stays is found when it is compared.
+      // It would be waited for at every chunk, in vain.
       guard engine.stores.state(of: id) != .offline else { throw .offline("not asked") }
       try await store.deleteLed([chunk])
     } catch {
+      formerCopies.beginTerm()
+      if formerCopies.postpone(MovedChunk(chunk: chunk, formerStore: id)) { return }
+      // Found when the store is compared.
       log.warning(
         "a chunk that nothing names stays in its store",
         [("chunk", "\(chunk)"), ("store", "\(id)"), ("error", "\(error)")])

@@ -19,6 +19,8 @@ struct StrayPlaces: Sendable {
 final class FormerCopies: Sendable {
   /// Copies that wait at most; beyond it no more chunks are moved.
   static let limit = 16_384
+  /// Copies at once whose stores are asked again.
+  private static let attempts = 64
 
   let repairer: ExtentRepairer
   private let horizon: ReadHorizon
@@ -64,11 +66,27 @@ final class FormerCopies: Sendable {
   func removeDue() async throws -> Int {
     let waiting = repairer.formerCopies
     waiting.beginTerm()
-    guard waiting.count > 0 else { return 0 }
+    var removed = try await removePostponed()
+    guard waiting.count > 0 else { return removed }
     let moment = try await horizon.moment()
-    var removed = 0
     while let first = waiting.first, horizon.hasPassed(first.mark, horizon: moment) {
       guard try await repairer.remove(first.copy, metadata) else { return removed }
+      removed += 1
+    }
+    return removed
+  }
+
+  /// Tries again those whose stores did not delete them, and do by now; how many were removed. A store
+  /// that fails again ends it for this time.
+  private func removePostponed() async throws -> Int {
+    let waiting = repairer.formerCopies
+    let stores = repairer.engine.stores
+    // One that left took its copies along.
+    let isOver = { (store: StoreID) in stores[store] == nil || stores.state(of: store) != .offline }
+    var removed = 0
+    for copy in waiting.postponed.filter({ isOver($0.formerStore) }).prefix(Self.attempts) {
+      guard try await repairer.remove(copy, metadata) else { continue }
+      if waiting.contains(copy) { return removed }
       removed += 1
     }
     return removed

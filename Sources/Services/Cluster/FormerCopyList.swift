@@ -5,8 +5,14 @@ import Synchronization
 
 /// Former copies that wait to be deleted, oldest first, each once. Usable from any task.
 final class FormerCopyList: Sendable {
+  /// Copies at most that wait for their stores.
+  static let postponedLimit = 4096
+
   private struct State {
     var copies: [(copy: MovedChunk, mark: ReadHorizon.Mark)] = []
+    /// Those that no read needs and that their stores did not delete.
+    var postponed: [MovedChunk] = []
+    /// All of both.
     var known: Set<MovedChunk> = []
     /// Stores all of whose former copies are known.
     var walked: Set<StoreID> = []
@@ -16,7 +22,11 @@ final class FormerCopyList: Sendable {
 
   private let state = Mutex(State())
 
+  /// How many wait for reads to end.
   var count: Int { state.withLock { $0.copies.count } }
+
+  /// Those that wait for their stores, the one tried last at the end.
+  var postponed: [MovedChunk] { state.withLock { $0.postponed } }
 
   var first: (copy: MovedChunk, mark: ReadHorizon.Mark)? { state.withLock { $0.copies.first } }
 
@@ -41,7 +51,9 @@ final class FormerCopyList: Sendable {
   /// Where former copies of chunks of these extents lie.
   func places(of extents: Set<ExtentID>) -> [ChunkID: [StoreID]] {
     state.withLock { state in
-      state.copies.lazy.map(\.copy).filter { extents.contains($0.chunk.extent) }
+      guard !state.known.isEmpty else { return [:] }
+      return (state.copies.map(\.copy) + state.postponed)
+        .filter { extents.contains($0.chunk.extent) }
         .reduce(into: [:]) { $0[$1.chunk, default: []].append($1.formerStore) }
     }
   }
@@ -57,6 +69,18 @@ final class FormerCopyList: Sendable {
     }
   }
 
+  /// Takes note of one that no read needs and that its store does not delete now; whether there was
+  /// room.
+  func postpone(_ copy: MovedChunk) -> Bool {
+    state.withLock { state in
+      if state.known.contains(copy) { return true }
+      guard state.postponed.count < Self.postponedLimit else { return false }
+      state.known.insert(copy)
+      state.postponed.append(copy)
+      return true
+    }
+  }
+
   /// Forgets copies: they are gone, or belong where they are again.
   func remove(_ copies: Set<MovedChunk>) {
     state.withLock { state in
@@ -66,6 +90,7 @@ final class FormerCopyList: Sendable {
         state.copies.removeFirst()
       } else {
         state.copies.removeAll { copies.contains($0.copy) }
+        state.postponed.removeAll { copies.contains($0) }
       }
     }
   }
