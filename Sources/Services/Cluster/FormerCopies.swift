@@ -77,7 +77,7 @@ final class FormerCopies: Sendable {
   }
 
   /// Tries again those whose stores did not delete them, and do by now; how many were removed. A store
-  /// that fails again ends it for this time.
+  /// that fails again ends it for this time, as does an extent that is being worked on.
   private func removePostponed() async throws -> Int {
     let waiting = repairer.formerCopies
     let stores = repairer.engine.stores
@@ -85,8 +85,9 @@ final class FormerCopies: Sendable {
     let isOver = { (store: StoreID) in stores[store] == nil || stores.state(of: store) != .offline }
     var removed = 0
     for copy in waiting.postponed.filter({ isOver($0.formerStore) }).prefix(Self.attempts) {
-      guard try await repairer.remove(copy, metadata) else { continue }
-      if waiting.contains(copy) { return removed }
+      guard try await repairer.remove(copy, metadata), !waiting.contains(copy) else {
+        return removed
+      }
       removed += 1
     }
     return removed
