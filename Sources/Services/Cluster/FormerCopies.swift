@@ -82,9 +82,9 @@ final class FormerCopies: Sendable {
     let waiting = repairer.formerCopies
     let stores = repairer.engine.stores
     // One that left took its copies along.
-    let isOver = { (store: StoreID) in stores[store] == nil || stores.state(of: store) != .offline }
+    let mayEnd = { (store: StoreID) in stores[store] == nil || stores.state(of: store) != .offline }
     var removed = 0
-    for copy in waiting.postponed.filter({ isOver($0.formerStore) }).prefix(Self.attempts) {
+    for copy in waiting.postponed.filter({ mayEnd($0.formerStore) }).prefix(Self.attempts) {
       guard try await repairer.remove(copy, metadata), !waiting.contains(copy) else {
         return removed
       }

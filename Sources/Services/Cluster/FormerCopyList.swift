@@ -51,9 +51,7 @@ final class FormerCopyList: Sendable {
   /// Where former copies of chunks of these extents lie.
   func places(of extents: Set<ExtentID>) -> [ChunkID: [StoreID]] {
     state.withLock { state in
-      guard !state.known.isEmpty else { return [:] }
-      return (state.copies.map(\.copy) + state.postponed)
-        .filter { extents.contains($0.chunk.extent) }
+      state.known.lazy.filter { extents.contains($0.chunk.extent) }
         .reduce(into: [:]) { $0[$1.chunk, default: []].append($1.formerStore) }
     }
   }
